@@ -1,0 +1,105 @@
+package peer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/wattveil/wattveil/wire"
+)
+
+// ClientConfig says who calls whom.
+type ClientConfig struct {
+	Identity *Identity
+	Trust    *Trust
+	Server   Name             // whom to expect
+	URL      string           // https://HOST:PORT
+	Now      func() time.Time // for certificates; time.Now if nil
+	Timeout  time.Duration    // of one request, real time; 60 s if zero
+	MaxBody  int64            // of an answer, bytes; wire.MaxBody if zero
+	// Wrap, if set, stands between the client and its connections.
+	Wrap func(http.RoundTripper) http.RoundTripper
+}
+
+// Client calls one server. It is safe for concurrent use.
+type Client struct {
+	cfg  ClientConfig
+	http *http.Client
+}
+
+const (
+	defaultTimeout  = 60 * time.Second
+	maxIdle         = 8
+	maxRefusalBytes = 256
+)
+
+// Refusal is a server's answer that is not success.
+type Refusal struct {
+	Status int
+	Class  wire.Class
+}
+
+// Error is the class and the HTTP status.
+func (r *Refusal) Error() string { return fmt.Sprintf("refused: %s (%d)", r.Class, r.Status) }
+
+// Unwrap is the class, so that errors.Is matches it.
+func (r *Refusal) Unwrap() error { return r.Class }
+
+// NewClient makes a client; it connects at the first request.
+func NewClient(cfg ClientConfig) *Client {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = defaultTimeout
+	}
+	if cfg.MaxBody == 0 {
+		cfg.MaxBody = wire.MaxBody
+	}
+	var rt http.RoundTripper = &http.Transport{
+		TLSClientConfig:     cfg.Trust.clientConfig(cfg.Identity, cfg.Server, cfg.Now),
+		MaxIdleConnsPerHost: maxIdle,
+		IdleConnTimeout:     time.Minute,
+	}
+	if cfg.Wrap != nil {
+		rt = cfg.Wrap(rt)
+	}
+	return &Client{cfg: cfg, http: &http.Client{Transport: rt, Timeout: cfg.Timeout}}
+}
+
+// Do sends a body and returns the answer's. An answer other than 200 is a
+// *[Refusal].
+func (c *Client) Do(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.cfg.URL+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("%s %s at %v: %w", method, path, c.cfg.Server, err)
+	}
+	req.Header.Set("Content-Type", "application/octet-stream")
+	req.Header.Set("User-Agent", "wattveil")
+	answer, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s at %v: %w", method, path, c.cfg.Server, err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		word, _ := io.ReadAll(io.LimitReader(answer.Body, maxRefusalBytes))
+		refusal := &Refusal{Status: answer.StatusCode, Class: wire.Class(strings.TrimSpace(string(word)))}
+		return nil, fmt.Errorf("%s %s at %v: %w", method, path, c.cfg.Server, refusal)
+	}
+	out, err := io.ReadAll(io.LimitReader(answer.Body, c.cfg.MaxBody+1))
+	if err == nil && int64(len(out)) > c.cfg.MaxBody {
+		err = errors.New("answer is too large")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s %s at %v: %w", method, path, c.cfg.Server, err)
+	}
+	return out, nil
+}
+
+// Close ends idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }

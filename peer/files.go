@@ -1,0 +1,120 @@
+package peer
+
+import (
+	"crypto/ecdsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// The files of a party's folder that this package keeps.
+const (
+	authorityCert = "authority.crt"
+	authorityKey  = "authority.key"
+)
+
+// Save writes the authority to a folder: certificate readable by all, key by
+// the owner.
+func (a *Authority) Save(dir string) error {
+	if err := writePEM(filepath.Join(dir, authorityCert), "CERTIFICATE", a.Certificate.Raw, 0o644); err != nil {
+		return err
+	}
+	return saveKey(filepath.Join(dir, authorityKey), a.key)
+}
+
+// LoadAuthority reads what Save wrote.
+func LoadAuthority(dir string) (*Authority, error) {
+	cert, err := LoadCertificate(filepath.Join(dir, authorityCert))
+	if err != nil {
+		return nil, err
+	}
+	key, err := loadKey(filepath.Join(dir, authorityKey))
+	if err != nil {
+		return nil, err
+	}
+	return &Authority{Certificate: cert, key: key}, nil
+}
+
+// Save writes key and certificate to dir/base.key and dir/base.crt.
+func (id *Identity) Save(dir, base string) error {
+	if err := writePEM(filepath.Join(dir, base+".crt"), "CERTIFICATE", id.certificate().Leaf.Raw, 0o644); err != nil {
+		return err
+	}
+	return saveKey(filepath.Join(dir, base+".key"), id.key)
+}
+
+// LoadIdentity reads what Save wrote.
+func LoadIdentity(dir, base string) (*Identity, error) {
+	cert, err := LoadCertificate(filepath.Join(dir, base+".crt"))
+	if err != nil {
+		return nil, err
+	}
+	key, err := loadKey(filepath.Join(dir, base+".key"))
+	if err != nil {
+		return nil, err
+	}
+	return newIdentity(key, cert)
+}
+
+// LoadCertificate reads one certificate in PEM.
+func LoadCertificate(path string) (*x509.Certificate, error) {
+	der, err := readPEM(path, "CERTIFICATE")
+	if err != nil {
+		return nil, err
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("certificate %s: %w", path, err)
+	}
+	return cert, nil
+}
+
+func saveKey(path string, key *ecdsa.PrivateKey) error {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return fmt.Errorf("key %s: %w", path, err)
+	}
+	return writePEM(path, "PRIVATE KEY", der, 0o600)
+}
+
+func loadKey(path string) (*ecdsa.PrivateKey, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		err = fmt.Errorf("others may read it (mode %o); run: chmod 600 %s", info.Mode().Perm(), path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("key %s: %w", path, err)
+	}
+	der, err := readPEM(path, "PRIVATE KEY")
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return nil, fmt.Errorf("key %s: %w", path, err)
+	}
+	key, ok := parsed.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("key %s: %w", path, errors.New("want an ECDSA key"))
+	}
+	return key, nil
+}
+
+func writePEM(path, kind string, der []byte, mode os.FileMode) error {
+	return os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), mode)
+}
+
+func readPEM(path, kind string) ([]byte, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	block, rest := pem.Decode(raw)
+	if block == nil || block.Type != kind || len(rest) != 0 {
+		return nil, fmt.Errorf("%s: want one PEM block %q", path, kind)
+	}
+	return block.Bytes, nil
+}
