@@ -2,15 +2,14 @@ package wire
 
 import (
 	"encoding/binary"
-	"fmt"
 
 	"github.com/wattveil/wattveil"
 )
 
 // Limits of the bodies between servers (spec/protocol.md section 7).
 const (
-	MaxBody          = 4 << 20
-	MaxBatchMessages = 4096
+	MaxBody          = 8 << 20
+	MaxBatchMessages = 4096 // and exchanges
 
 	bodyVersion = 1
 )
@@ -34,8 +33,11 @@ func (f Forward) Append(dst []byte) []byte {
 func ParseForward(b []byte) (Forward, error) {
 	d := body(b)
 	f := Forward{Interval: d.u64(), Roster: d.u64()}
-	f.Frames = d.frames()
-	return f, d.end("forwarded batch")
+	f.Frames = d.frames(MaxBody)
+	if err := d.end("forwarded batch"); err != nil {
+		return Forward{}, err
+	}
+	return f, nil
 }
 
 // Downlink is a frame for a meter.
@@ -87,17 +89,20 @@ func ParseForwardAnswer(b []byte, frames int) (ForwardAnswer, error) {
 	d := body(b)
 	var a ForwardAnswer
 	a.Verdicts = d.verdicts(frames)
-	a.Downlinks = make([]Downlink, d.count(downlinkMin))
+	a.Downlinks = make([]Downlink, d.count(downlinkMin, MaxBody))
 	for i := range a.Downlinks {
 		a.Downlinks[i] = Downlink{ID: wattveil.MeterID(d.u64()), Frame: d.u16view()}
 	}
 	a.Roster = d.u64()
-	a.Changes = make([]RosterEntry, d.count(rosterSize))
+	a.Changes = make([]RosterEntry, d.count(rosterSize, MaxBody))
 	for i := range a.Changes {
 		a.Changes[i].ID = wattveil.MeterID(d.u64())
 		d.fill(a.Changes[i].Hash[:])
 	}
-	return a, d.end("answer to a forwarded batch")
+	if err := d.end("answer to a forwarded batch"); err != nil {
+		return ForwardAnswer{}, err
+	}
+	return a, nil
 }
 
 // AppendMessages appends the body of a batch for the TTP (section 7.2).
@@ -105,11 +110,15 @@ func AppendMessages(dst []byte, messages [][]byte) []byte {
 	return appendFrames(append(dst, bodyVersion), messages)
 }
 
-// ParseMessages reads a batch for the TTP. The messages point into b.
+// ParseMessages reads a batch for the TTP, of at most [MaxBatchMessages]. The
+// messages point into b.
 func ParseMessages(b []byte) ([][]byte, error) {
 	d := body(b)
-	messages := d.frames()
-	return messages, d.end("batch of messages")
+	messages := d.frames(MaxBatchMessages)
+	if err := d.end("batch of messages"); err != nil {
+		return nil, err
+	}
+	return messages, nil
 }
 
 // AppendMessageVerdicts appends the body of the answer to a batch.
@@ -121,7 +130,10 @@ func AppendMessageVerdicts(dst []byte, v []Verdict) []byte {
 func ParseMessageVerdicts(b []byte, n int) ([]Verdict, error) {
 	d := body(b)
 	v := d.verdicts(n)
-	return v, d.end("verdicts")
+	if err := d.end("verdicts"); err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
 // ExchangeRequest is an M1 or M3 under a pseudonym (section 7.3).
@@ -152,10 +164,11 @@ func AppendExchanges(dst []byte, requests []ExchangeRequest) []byte {
 	return dst
 }
 
-// ParseExchanges reads a batch of exchanges. The bodies point into b.
+// ParseExchanges reads a batch of exchanges, at most [MaxBatchMessages]. The
+// bodies point into b.
 func ParseExchanges(b []byte) ([]ExchangeRequest, error) {
 	d := body(b)
-	requests := make([]ExchangeRequest, d.count(exchangeMin))
+	requests := make([]ExchangeRequest, d.count(exchangeMin, MaxBatchMessages))
 	for i := range requests {
 		r := &requests[i]
 		r.Type = Type(d.u8())
@@ -166,7 +179,10 @@ func ParseExchanges(b []byte) ([]ExchangeRequest, error) {
 			d.bad = true
 		}
 	}
-	return requests, d.end("batch of exchanges")
+	if err := d.end("batch of exchanges"); err != nil {
+		return nil, err
+	}
+	return requests, nil
 }
 
 // AppendExchangeAnswers appends the body of the answer.
@@ -181,15 +197,12 @@ func AppendExchangeAnswers(dst []byte, answers []ExchangeAnswer) []byte {
 // ParseExchangeAnswers reads the answers to n exchanges. The bodies point into b.
 func ParseExchangeAnswers(b []byte, n int) ([]ExchangeAnswer, error) {
 	d := body(b)
-	answers := make([]ExchangeAnswer, d.count(exchangeAnswerMin))
+	answers := make([]ExchangeAnswer, d.exactly(n, exchangeAnswerMin))
 	for i := range answers {
 		answers[i] = ExchangeAnswer{Verdict: d.verdict(), M2: d.u16view()}
 	}
 	if err := d.end("answers to exchanges"); err != nil {
 		return nil, err
-	}
-	if len(answers) != n {
-		return nil, fmt.Errorf("%w: %d answers to %d exchanges", Malformed, len(answers), n)
 	}
 	return answers, nil
 }
@@ -203,19 +216,29 @@ func body(b []byte) *decoder {
 	return d
 }
 
-// count reads the number of records that follow and refuses one that the rest
-// of the body cannot hold, before anything is allocated for it.
-func (d *decoder) count(recordSize int) int {
+// count reads the number of records that follow and refuses one over limit or
+// that the rest of the body cannot hold, before anything is allocated for it.
+func (d *decoder) count(recordSize, limit int) int {
 	n := d.u32()
-	if d.bad || int64(n)*int64(recordSize) > int64(len(d.b)) {
+	if d.bad || int64(n) > int64(limit) || int64(n)*int64(recordSize) > int64(len(d.b)) {
 		d.bad = true
 		return 0
 	}
 	return int(n)
 }
 
-func (d *decoder) frames() [][]byte {
-	frames := make([][]byte, d.count(2))
+// exactly is count where the answer's length is known beforehand.
+func (d *decoder) exactly(want, recordSize int) int {
+	n := d.count(recordSize, want)
+	if n != want {
+		d.bad = true
+		return 0
+	}
+	return n
+}
+
+func (d *decoder) frames(limit int) [][]byte {
+	frames := make([][]byte, d.count(2, limit))
 	for i := range frames {
 		frames[i] = d.u16view()
 	}
@@ -231,12 +254,7 @@ func (d *decoder) verdict() Verdict {
 }
 
 func (d *decoder) verdicts(want int) []Verdict {
-	n := d.count(1)
-	if n != want {
-		d.bad = true
-		return nil
-	}
-	out := make([]Verdict, n)
+	out := make([]Verdict, d.exactly(want, 1))
 	for i := range out {
 		out[i] = d.verdict()
 	}

@@ -16,6 +16,7 @@ const (
 	blockVersion  = 1 << 4
 	blockHead     = 19
 	deltaSize     = 4
+	deltasInUnit  = BlockUnit / deltaSize
 	statusRunSize = 3
 	registerBytes = 5
 )
@@ -26,21 +27,21 @@ func BlockSize(n int) int {
 	return BlockUnit * ((BlockUnit + deltaSize*(n-1) + BlockUnit - 1) / BlockUnit)
 }
 
-// ReadingsIn is the number of readings that a data message of this length can
-// hold at the most, and the least number that would give that length.
+// ReadingsIn is the least and the most readings that give a data message of
+// this length, which [ParsePrefix] has accepted: all that the length tells.
 func ReadingsIn(messageSize int) (least, most int) {
 	k := (messageSize - DataOverhead) / BlockUnit
-	most = min(6*(k-1)+1, MaxReadings)
-	return max(most-5, 1), most
+	return max(deltasInUnit*(k-2)+2, 1), min(deltasInUnit*(k-1)+1, MaxReadings)
 }
 
 // Fit is how many of the leading readings one block can hold: they follow each
 // other at the resolution, their deltas fit 16 bits, and their changes of
-// status fit the room that the block's size leaves. limit bounds the answer
-// and is at most [MaxReadings].
+// status fit the room that the block's size leaves. limit bounds the answer,
+// as [MaxReadings] does. [AppendBlock] takes just as many readings as Fit says;
+// Fit is 0 if res is no resolution or the first time does not fit 32 bits.
 func Fit(res wattveil.Resolution, readings []wattveil.Reading, limit int) int {
 	limit = min(limit, len(readings), MaxReadings)
-	if limit == 0 {
+	if limit < 1 || res.Code() == 0 || readings[0].Time < 0 || readings[0].Time > math.MaxUint32 {
 		return 0
 	}
 	fit, runs := 1, 0
@@ -73,16 +74,11 @@ func deltaFits(prev, next wattveil.Reading) bool {
 // not fit one block; [Fit] tells how many do.
 func AppendBlock(dst []byte, res wattveil.Resolution, readings []wattveil.Reading) ([]byte, error) {
 	n := len(readings)
-	code := res.Code()
-	if code == 0 || n == 0 {
-		return dst, fmt.Errorf("%w: block of %d readings at %v", Malformed, n, res)
+	if n == 0 || Fit(res, readings, n) != n {
+		return dst, fmt.Errorf("%w: %d readings at %v do not fit one block", Malformed, n, res)
 	}
-	first := readings[0]
-	if first.Time < 0 || first.Time > math.MaxUint32 || Fit(res, readings, n) != n {
-		return dst, fmt.Errorf("%w: %d readings do not fit one block", Malformed, n)
-	}
-	size := len(dst) + BlockSize(n)
-	dst = append(dst, blockVersion, code, byte(n))
+	first, size := readings[0], len(dst)+BlockSize(n)
+	dst = append(dst, blockVersion, res.Code(), byte(n))
 	dst = binary.BigEndian.AppendUint32(dst, uint32(first.Time))
 	dst = appendRegister(dst, first.Import)
 	dst = appendRegister(dst, first.Export)

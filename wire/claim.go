@@ -23,6 +23,7 @@ const (
 // section 8): 20 bits that find the meter at the TTP, 80 bits that prove that
 // both share an epoch's k_claim. It redacts itself; Text shows it.
 type ClaimCode struct {
+	redacted
 	Locator uint32 // 20 bits
 	Secret  [10]byte
 }
@@ -60,7 +61,7 @@ func (c ClaimCode) Text() string {
 // ParseClaimCode reads a code as a person types it. A wrong length, character
 // or check symbol is malformed.
 func ParseClaimCode(s string) (ClaimCode, error) {
-	s = strings.NewReplacer("-", "", " ", "", "O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(s))
+	s = strings.Map(claimCharacter, s)
 	if len(s) != claimLength {
 		return ClaimCode{}, fmt.Errorf("%w: claim code has %d characters, want %d", Malformed, len(s), claimLength)
 	}
@@ -68,7 +69,7 @@ func ParseClaimCode(s string) (ClaimCode, error) {
 	for _, c := range []byte(s[:claimDigits]) {
 		digit := strings.IndexByte(crockford, c)
 		if digit < 0 {
-			return ClaimCode{}, fmt.Errorf("%w: character %q is in no claim code", Malformed, c)
+			return ClaimCode{}, fmt.Errorf("%w: claim code holds a character that no code has", Malformed)
 		}
 		n.Add(n.Lsh(n, 5), big.NewInt(int64(digit)))
 	}
@@ -85,8 +86,22 @@ func ParseClaimCode(s string) (ClaimCode, error) {
 	return c, nil
 }
 
-// Format redacts under every verb.
-func (c ClaimCode) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[secret]")) }
+// claimCharacter maps what a person may type to what the code holds. Only
+// ASCII: Unicode knows other letters whose upper case is one of A to Z.
+func claimCharacter(c rune) rune {
+	if c >= 'a' && c <= 'z' {
+		c -= 'a' - 'A'
+	}
+	switch c {
+	case '-', ' ':
+		return -1
+	case 'O':
+		return '0'
+	case 'I', 'L':
+		return '1'
+	}
+	return c
+}
 
 // number is the 100 bits of locator and secret.
 func (c ClaimCode) number() *big.Int {

@@ -38,6 +38,8 @@ func appendHeader(dst []byte, h Header) []byte {
 // Sealer seals a meter's data messages under one epoch. It allocates nothing
 // when dst has room, and is not safe for concurrent use.
 type Sealer struct {
+	redacted
+
 	id    wattveil.MeterID
 	meter wattveil.Meter
 	epoch wattveil.Epoch

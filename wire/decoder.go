@@ -80,7 +80,12 @@ func (d *decoder) end(what string) error {
 	return nil
 }
 
+// appendU16 appends a length and b. What is longer has no form on the wire, and
+// no decoder gives it out: to cut its length would send another message.
 func appendU16(dst, b []byte) []byte {
+	if len(b) > math.MaxUint16 {
+		panic(fmt.Sprintf("wire: field of %d bytes, want at most %d", len(b), math.MaxUint16))
+	}
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(b)))
 	return append(dst, b...)
 }

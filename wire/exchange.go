@@ -82,6 +82,7 @@ func ParseOffer(b []byte) (Offer, error) {
 
 // Answer is the plaintext of M2. Its S is secret; the struct redacts itself.
 type Answer struct {
+	redacted
 	S        [16]byte
 	N        [16]byte
 	F        [PointSize]byte
@@ -90,9 +91,6 @@ type Answer struct {
 	Chain    wattveil.Epoch
 	Suite    byte
 }
-
-// Format redacts under every verb.
-func (a Answer) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[secret]")) }
 
 // Append appends the plaintext of M2.
 func (a Answer) Append(dst []byte) []byte {
@@ -152,7 +150,10 @@ func (s Secret) OpenTagged(id wattveil.MeterID, frame []byte) (Exchange, error) 
 		return Exchange{}, fmt.Errorf("%w: %v is not part of an exchange", Malformed, t)
 	}
 	low, body, err := s.openTagged(t, id, frame)
-	return Exchange{Type: t, Low: low, Body: body}, err
+	if err != nil {
+		return Exchange{}, err
+	}
+	return Exchange{Type: t, Low: low, Body: body}, nil
 }
 
 // SplitM2 cuts an M2 body into ciphertext and confirmation.

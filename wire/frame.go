@@ -94,7 +94,7 @@ func lengthFits(t Type, n int) bool {
 	case TypeRegister:
 		return n == registerSize
 	case TypeRegistered:
-		return n > sealedPrefix+TagSize && n <= MaxFrame
+		return n >= minAnswer && n <= MaxFrame
 	case TypeRegRefused:
 		return n == refusalSize
 	case TypeRekeyNotice:

@@ -13,10 +13,13 @@ const (
 	PointSize    = 33
 	NonceSize    = 16
 	sealedPrefix = prefixSize + SaltSize
+
 	registerBody = 1 + NonceSize + 8 + PointSize
 	registerSize = sealedPrefix + registerBody + TagSize
 	refusalBody  = NonceSize + 8 + 1
+	answerBody   = 8 + 4 + 4 + 8 + 32 + PointSize + 3*2 // with empty statements
 	refusalSize  = sealedPrefix + refusalBody + TagSize
+	minAnswer    = sealedPrefix + answerBody + TagSize
 
 	keyRequest  = 1
 	reasonStale = 1
@@ -32,6 +35,7 @@ type RegisterRequest struct {
 // Registered is what the utility answers (section 4.2). D is the meter's
 // partial key; the struct redacts itself.
 type Registered struct {
+	redacted
 	Meter         wattveil.Meter
 	EpochBase     wattveil.Epoch
 	Time          int64 // the utility's clock, Unix seconds
@@ -41,9 +45,6 @@ type Registered struct {
 	TTPStatement  []byte // signed
 	SignedTTPRoot []byte // root statement over the TTP's keys
 }
-
-// Format redacts under every verb.
-func (a Registered) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[secret]")) }
 
 // RegisterRefusal tells the utility's time to a meter whose clock is wrong
 // (section 4.3).
@@ -74,15 +75,16 @@ func (s Secret) OpenRegister(id wattveil.MeterID, frame []byte) (RegisterRequest
 	r.Time = d.time()
 	d.fill(r.Mu[:])
 	if err := d.end("registration request"); err != nil {
-		return r, err
+		return RegisterRequest{}, err
 	}
 	if kind != keyRequest {
-		return r, fmt.Errorf("%w: registration request of kind %d", Malformed, kind)
+		return RegisterRequest{}, fmt.Errorf("%w: registration request of kind %d", Malformed, kind)
 	}
 	return r, nil
 }
 
-// Registered seals the answer to a request.
+// Registered seals the answer to a request. With statements of spec/clpke.md
+// the frame stays far below [MaxFrame].
 func (s Secret) Registered(id wattveil.MeterID, request []byte, a Registered) []byte {
 	body := binary.BigEndian.AppendUint64(nil, uint64(a.Meter.Pseudonym))
 	body = binary.BigEndian.AppendUint32(body, uint32(a.Meter.UC))
@@ -114,7 +116,10 @@ func (s Secret) OpenRegistered(id wattveil.MeterID, request, frame []byte) (Regi
 	a.Statement = d.u16bytes()
 	a.TTPStatement = d.u16bytes()
 	a.SignedTTPRoot = d.u16bytes()
-	return a, d.end("registration answer")
+	if err := d.end("registration answer"); err != nil {
+		return Registered{}, err
+	}
+	return a, nil
 }
 
 // RefuseRegister seals the refusal of a stale request.
@@ -136,10 +141,10 @@ func (s Secret) OpenRegisterRefusal(id wattveil.MeterID, request, frame []byte) 
 	r.Time = d.time()
 	reason := d.u8()
 	if err := d.end("registration refusal"); err != nil {
-		return r, err
+		return RegisterRefusal{}, err
 	}
 	if reason != reasonStale {
-		return r, fmt.Errorf("%w: registration refusal for reason %d", Malformed, reason)
+		return RegisterRefusal{}, fmt.Errorf("%w: registration refusal for reason %d", Malformed, reason)
 	}
 	return r, nil
 }
@@ -148,8 +153,8 @@ func (s Secret) OpenRegisterRefusal(id wattveil.MeterID, request, frame []byte) 
 func (s Secret) seal(t Type, id wattveil.MeterID, body, request []byte) []byte {
 	salt := newSalt()
 	frame := append(appendPrefix(make([]byte, 0, sealedPrefix+len(body)+TagSize), t, id), salt[:]...)
-	o := s.onetime(t, id, salt[:])
-	return o.aead.Seal(frame, o.nonce[:], body, bindRequest(frame, request))
+	aead, nonce := s.onetime(t, id, salt[:]).aead()
+	return aead.Seal(frame, nonce, body, bindRequest(frame, request))
 }
 
 func (s Secret) open(t Type, id wattveil.MeterID, frame, request []byte) ([]byte, error) {
@@ -160,8 +165,8 @@ func (s Secret) open(t Type, id wattveil.MeterID, frame, request []byte) ([]byte
 	if got != t || gotID != id {
 		return nil, fmt.Errorf("%w: %v of another type or meter", Malformed, got)
 	}
-	o := s.onetime(t, id, frame[prefixSize:sealedPrefix])
-	body, err := o.aead.Open(nil, o.nonce[:], frame[sealedPrefix:], bindRequest(frame[:sealedPrefix], request))
+	aead, nonce := s.onetime(t, id, frame[prefixSize:sealedPrefix]).aead()
+	body, err := aead.Open(nil, nonce, frame[sealedPrefix:], bindRequest(frame[:sealedPrefix], request))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", Forged, t)
 	}

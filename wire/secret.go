@@ -11,7 +11,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"log/slog"
 
 	"github.com/wattveil/wattveil"
 )
@@ -26,6 +25,7 @@ const (
 // Secret is S_SM-UC, the 16 bytes that a meter and its utility share from
 // deployment on. It redacts itself and cannot be compared with ==.
 type Secret struct {
+	redacted
 	_ [0]func()
 	b [16]byte
 }
@@ -50,15 +50,6 @@ func ParseSecret(b []byte) (Secret, error) {
 // Bytes is the secret itself, for a provisioning record or a sealed store.
 func (s Secret) Bytes() []byte { return append([]byte(nil), s.b[:]...) }
 
-// Format redacts under every verb.
-func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[secret]")) }
-
-// LogValue redacts.
-func (s Secret) LogValue() slog.Value { return slog.StringValue("[secret]") }
-
-// MarshalText redacts, in JSON too.
-func (s Secret) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
-
 // LinkPassword is the password of the meter at every collector of a domain:
 // 32 hexadecimal digits.
 func (s Secret) LinkPassword(id wattveil.MeterID, domain string) string {
@@ -69,27 +60,21 @@ func (s Secret) LinkPassword(id wattveil.MeterID, domain string) string {
 // PasswordHash is what a collector keeps of a link password.
 func PasswordHash(password string) [32]byte { return sha256.Sum256([]byte(password)) }
 
-// onetime are the keys of one message under S_SM-UC.
-type onetime struct {
-	aead  cipher.AEAD
-	nonce [12]byte
-	mac   [32]byte
-}
+// onetime are the keys of one message under S_SM-UC: AES key 16 ‖ nonce 12 ‖
+// MAC key 32. A message uses either the first two or the last.
+type onetime [16 + 12 + 32]byte
 
-func (s Secret) onetime(t Type, id wattveil.MeterID, salt []byte) onetime {
+func (s Secret) onetime(t Type, id wattveil.MeterID, salt []byte) *onetime {
 	info := append([]byte(labelUCMessage), byte(t), t.direction())
 	info = binary.BigEndian.AppendUint64(info, uint64(id))
-	keys := expand(s.b[:], salt, string(info), 60)
-	var o onetime
-	o.aead = newGCM(keys[:16])
-	copy(o.nonce[:], keys[16:28])
-	copy(o.mac[:], keys[28:])
-	return o
+	return (*onetime)(expand(s.b[:], salt, string(info), len(onetime{})))
 }
 
+func (o *onetime) aead() (aead cipher.AEAD, nonce []byte) { return newGCM(o[:16]), o[16:28] }
+
 // tag is HMAC-SHA-256 over all of b, cut to 16 bytes.
-func (o onetime) tag(b []byte) []byte {
-	m := hmac.New(sha256.New, o.mac[:])
+func (o *onetime) tag(b []byte) []byte {
+	m := hmac.New(sha256.New, o[28:])
 	m.Write(b)
 	return m.Sum(nil)[:TagSize]
 }

@@ -8,7 +8,6 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
-	"log/slog"
 
 	"filippo.io/nistec"
 
@@ -52,14 +51,17 @@ func (t Transcript) Sum() [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-// DirectionKey protects the messages of one direction of a session.
+// DirectionKey protects the messages of one direction of a session. It redacts
+// itself.
 type DirectionKey struct {
+	redacted
 	Key  [16]byte
 	Salt [12]byte
 }
 
 // SessionKeys are the keys of one epoch. They redact themselves.
 type SessionKeys struct {
+	redacted
 	Up, Down           DirectionKey
 	ConfirmT, ConfirmM [32]byte
 	Claim, Chain       [32]byte
@@ -90,7 +92,10 @@ func ParseSessionKeys(b []byte) (*SessionKeys, error) {
 	for _, field := range k.fields() {
 		d.fill(field)
 	}
-	return k, d.end("session keys")
+	if err := d.end("session keys"); err != nil {
+		return nil, err
+	}
+	return k, nil
 }
 
 // Bytes is the keys themselves, for a sealed store.
@@ -108,18 +113,6 @@ func (k *SessionKeys) fields() [][]byte {
 		k.ConfirmT[:], k.ConfirmM[:], k.Claim[:], k.Chain[:],
 	}
 }
-
-// Format redacts under every verb.
-func (k *SessionKeys) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[secret]")) }
-
-// LogValue redacts.
-func (k *SessionKeys) LogValue() slog.Value { return slog.StringValue("[secret]") }
-
-// MarshalText redacts, in JSON too.
-func (k *SessionKeys) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
-
-// Format redacts under every verb.
-func (k DirectionKey) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[secret]")) }
 
 // Confirmation is HMAC-SHA-256 of T under a confirmation key.
 func Confirmation(key [32]byte, t [32]byte) []byte {

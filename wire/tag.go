@@ -5,15 +5,14 @@ import (
 	"crypto/subtle"
 	"encoding"
 	"encoding/binary"
-	"fmt"
 	"hash"
-	"log/slog"
 )
 
 // TagKey is K_mac, kept as the two SHA-256 states after HMAC's inner and outer
 // pad: 64 bytes a meter, and two hash blocks less work a message. It redacts
 // itself.
 type TagKey struct {
+	redacted
 	_            [0]func()
 	inner, outer [sha256.Size]byte
 }
@@ -23,15 +22,6 @@ func (s Secret) DataTagKey() *TagKey {
 	key := expand(s.b[:], nil, labelDataTag, 32)
 	return &TagKey{inner: padState(key, 0x36), outer: padState(key, 0x5c)}
 }
-
-// Format redacts under every verb.
-func (k *TagKey) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[secret]")) }
-
-// LogValue redacts.
-func (k *TagKey) LogValue() slog.Value { return slog.StringValue("[secret]") }
-
-// MarshalText redacts, in JSON too.
-func (k *TagKey) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
 
 // A marshalled SHA-256 state is: magic 4 ‖ state 32 ‖ buffer 64 ‖ length 8.
 const (
@@ -61,6 +51,8 @@ func padState(key []byte, pad byte) (state [sha256.Size]byte) {
 // Tagger computes and checks UC tags without allocating. It is not safe for
 // concurrent use: each goroutine has its own.
 type Tagger struct {
+	redacted // it holds the state of the last key
+
 	h       hash.Hash
 	restore encoding.BinaryUnmarshaler
 	state   [stateSize]byte // a marshalled state with an empty buffer after one block

@@ -8,6 +8,7 @@ import (
 	"crypto/cipher"
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"math"
 
 	"github.com/wattveil/wattveil"
@@ -16,6 +17,7 @@ import (
 
 // Key opens the uplink messages of one epoch of one meter. It is safe for
 // concurrent use with one [Opener] each.
+// It redacts itself.
 type Key struct {
 	meter wattveil.Meter
 	epoch wattveil.Epoch
@@ -36,6 +38,12 @@ func NewKey(m wattveil.Meter, epoch wattveil.Epoch, up *wire.DirectionKey) (*Key
 	return &Key{meter: m, epoch: epoch, aead: aead, salt: up.Salt}, nil
 }
 
+// Format redacts under every verb.
+func (k *Key) Format(f fmt.State, _ rune) { redact(f) }
+
+// LogValue redacts.
+func (k *Key) LogValue() slog.Value { return slog.StringValue(redacted) }
+
 // Epoch is the epoch that the key belongs to.
 func (k *Key) Epoch() wattveil.Epoch { return k.epoch }
 
@@ -48,26 +56,37 @@ type Message struct {
 }
 
 // Opener opens messages without allocating once its buffers have grown. It is
-// not safe for concurrent use.
+// not safe for concurrent use. It redacts itself.
 type Opener struct {
 	nonce [12]byte
 	aad   [wire.AADSize]byte
 	plain []byte
 }
 
+// Format redacts under every verb: the opener holds the last block.
+func (o *Opener) Format(f fmt.State, _ rune) { redact(f) }
+
+// LogValue redacts.
+func (o *Opener) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+const redacted = "[secret]"
+
+func redact(f fmt.State) { _, _ = f.Write([]byte(redacted)) }
+
 // Open authenticates and decodes a message as the utility sends it (without UC
 // tag) and appends its readings to dst. The error's class is Forged when it
-// does not open and Malformed when what it holds breaks the specification.
+// does not open, which is so too for another meter's pseudonym or another
+// epoch's low byte in the header, and Malformed when what it holds breaks the
+// specification.
 func (o *Opener) Open(dst []wattveil.Reading, k *Key, msg []byte) (Message, error) {
 	h, err := wire.ParseHeader(msg)
 	if err != nil {
 		return Message{}, err
 	}
-	if len(msg) < wire.HeaderSize+wire.BlockUnit+wire.TagSize {
+	if n := len(msg) - overhead; n < wire.BlockUnit || n > wire.BlockSize(wire.MaxReadings) || n%wire.BlockUnit != 0 {
 		return Message{}, fmt.Errorf("%w: data message of %d bytes", wire.Malformed, len(msg))
 	}
 	wire.Nonce(&o.nonce, &k.salt, h.Counter)
-	h.ID = uint64(k.meter.Pseudonym) // the caller found the key by it; the tag proves it
 	wire.AAD(&o.aad, k.meter.UC, k.epoch, h)
 	plain, err := k.aead.Open(o.plain[:0], o.nonce[:], msg[wire.HeaderSize:], o.aad[:])
 	if err != nil {
@@ -75,8 +94,10 @@ func (o *Opener) Open(dst []wattveil.Reading, k *Key, msg []byte) (Message, erro
 	}
 	o.plain = plain
 	m := Message{Counter: h.Counter, Digest: [8]byte(msg[len(msg)-wire.TagSize:])}
-	m.Readings, m.Resolution, err = DecodeBlock(dst, plain)
-	return m, err
+	if m.Readings, m.Resolution, err = DecodeBlock(dst, plain); err != nil {
+		return Message{}, err
+	}
+	return m, nil
 }
 
 const (
@@ -84,6 +105,7 @@ const (
 	head          = 19
 	deltaSize     = 4
 	statusRunSize = 3
+	overhead      = wire.HeaderSize + wire.TagSize // of a message without UC tag
 )
 
 // DecodeBlock appends the readings of a block to dst (spec/protocol.md section
