@@ -1,0 +1,92 @@
+// Package folder opens a party's own folder: made if missing, private to its
+// owner, and used by one process at a time.
+package folder
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+const lockFile = "lock"
+
+// ErrInUse is why a folder cannot be opened that another process has open.
+var ErrInUse = errors.New("another process is using it")
+
+// Folder is a locked folder.
+type Folder struct {
+	Path string
+	lock *os.File
+}
+
+// Open makes the folder if it is missing (mode 0700), checks that it can be
+// written, and locks it.
+func Open(path string) (*Folder, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, explain(path, err)
+	}
+	f, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, explain(path, err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = fmt.Errorf("%w; end it or choose another folder", ErrInUse)
+		}
+		return nil, explain(path, err)
+	}
+	return &Folder{Path: path, lock: f}, nil
+}
+
+func explain(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("folder %s cannot be written: %w; choose another or change its owner", path, err)
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("folder %s: a file is in the way: %w", path, err)
+	default:
+		return fmt.Errorf("folder %s: %w", path, err)
+	}
+}
+
+// File is the path of a file in the folder.
+func (f *Folder) File(name string) string { return filepath.Join(f.Path, name) }
+
+// Close unlocks the folder.
+func (f *Folder) Close() error { return f.lock.Close() }
+
+// WriteFile replaces a file in one step and durably: temporary file, sync,
+// rename, sync of the folder. A stop at any moment leaves the old or the new
+// content.
+func WriteFile(path string, content []byte, mode os.FileMode) error {
+	if err := replace(path, content, mode); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+func replace(path string, content []byte, mode os.FileMode) error {
+	dir := filepath.Dir(path)
+	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(tmp.Name()) }() // fails, as it should, after the rename
+	_, err = tmp.Write(content)
+	err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close())
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
