@@ -1,0 +1,72 @@
+// Package registry opens the SQLite database in which a party keeps its
+// masters: meters, statements, sessions, tariffs and bills. Volumes of
+// readings are in package readings.
+package registry
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+const maxConnections = 8
+
+// Open opens the database at path, makes it if it is missing, and brings its
+// schema up to the last of the migrations. Commits are durable when they
+// return.
+func Open(ctx context.Context, path string, migrations fs.FS) (*sql.DB, error) {
+	dsn := url.URL{Scheme: "file", Opaque: path, RawQuery: url.Values{
+		"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(1)"},
+		"_txlock": {"immediate"},
+	}.Encode()}
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, fmt.Errorf("open registry %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(maxConnections)
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, migrations, goose.WithLogger(goose.NopLogger()))
+	if err == nil {
+		_, err = provider.Up(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("bring registry %s up to date: %w", path, err), db.Close())
+	}
+	return db, nil
+}
+
+// Tx runs fn in a transaction and commits if it returns nil.
+func Tx(ctx context.Context, db *sql.DB, fn func(*sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	if err := fn(tx); err != nil {
+		return errors.Join(err, ignoreDone(tx.Rollback()))
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+func ignoreDone(err error) error {
+	if errors.Is(err, sql.ErrTxDone) {
+		return nil
+	}
+	return err
+}
+
+// Find runs a query for one row and tells whether there was one.
+func Find(row *sql.Row, dst ...any) (bool, error) {
+	err := row.Scan(dst...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
