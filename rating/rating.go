@@ -10,7 +10,6 @@
 package rating
 
 import (
-	"math"
 	"time"
 
 	"github.com/wattveil/wattveil"
@@ -25,15 +24,21 @@ const (
 	KindTax      = "tax"      // on the sum of all other lines
 )
 
+// Units of lines; a tax line has the currency.
+const (
+	unitEnergy = "kWh"
+	unitDay    = "day"
+)
+
 // Line is one priced quantity. All numbers are exact decimals, written as a
-// bill carries them.
+// bill carries them. The fields and their order are those of bill.Line.
 type Line struct {
-	Kind     string
+	Amount   string // rounded to the currency's minor unit; negative is a credit
 	Band     string // of import and export lines, else empty
+	Kind     string
+	Price    string // per unit; for tax the fraction
 	Quantity string // kWh with 3 decimals; days; for tax the amount taxed
 	Unit     string // "kWh", "day"; for tax the currency
-	Price    string // per unit; for tax the fraction
-	Amount   string // rounded to the currency's minor unit; negative is a credit
 }
 
 // Energy is what passed in one band.
@@ -77,7 +82,7 @@ func RateAt(t *tariff.Tariff, nominal wattveil.Resolution, intervals []wattveil.
 	if err := s.run(intervals); err != nil {
 		return Rated{}, err
 	}
-	return s.price()
+	return s.price(), nil
 }
 
 // shortest is the length of the shortest interval, at most an hour. Lengths
@@ -203,47 +208,54 @@ func (s *sum) period(from, to time.Time) error {
 // kWh is an energy as a quantity of a line.
 func kWh(wh int64) tariff.Decimal { return tariff.NewDecimal(wh, 3) }
 
-// price turns the sums into lines.
-func (s *sum) price() (Rated, error) {
+// An invoice collects lines and their sum.
+type invoice struct {
+	currency tariff.Currency
+	lines    []Line
+	total    tariff.Decimal
+}
+
+// charge adds a line that costs quantity times price, rounded once.
+func (v *invoice) charge(l Line, quantity, price tariff.Decimal) {
+	v.add(l, quantity, price, v.currency.Amount(quantity, price))
+}
+
+// credit adds a line that earns quantity times price, rounded once.
+func (v *invoice) credit(l Line, quantity, price tariff.Decimal) {
+	v.add(l, quantity, price, v.currency.Amount(quantity, price).Neg())
+}
+
+func (v *invoice) add(l Line, quantity, price, amount tariff.Decimal) {
+	l.Quantity, l.Price, l.Amount = quantity.String(), price.String(), amount.String()
+	v.lines = append(v.lines, l)
+	v.total = v.total.Add(amount)
+}
+
+// price turns the sums into lines. It cannot overflow: maxSumWh times the
+// number of bands that a tariff may have is below 2^63.
+func (s *sum) price() Rated {
 	currency := s.t.Currency()
-	total := currency.Zero()
-	r := Rated{
-		Lines:  make([]Line, 0, 2*len(s.energy)+2),
-		Energy: make([]Energy, len(s.energy)),
-		Days:   s.days.count,
-	}
-	add := func(l Line, quantity, price tariff.Decimal, negate bool) {
-		amount := currency.Amount(quantity, price)
-		if negate {
-			amount = amount.Neg()
-		}
-		l.Quantity, l.Price, l.Amount = quantity.String(), price.String(), amount.String()
-		total = total.Add(amount)
-		r.Lines = append(r.Lines, l)
-	}
-	var imported, exported int64
+	v := invoice{currency: currency, total: currency.Zero(), lines: make([]Line, 0, 2*len(s.energy)+2)}
+	r := Rated{Energy: make([]Energy, len(s.energy)), Days: s.days.count}
 	for i, e := range s.energy {
 		rate := s.t.Rate(i)
 		r.Energy[i] = Energy{Band: rate.Band, Import: wattveil.Wh(e.imported), Export: wattveil.Wh(e.exported)}
-		imported += e.imported
-		exported += e.exported
-		add(Line{Kind: KindImport, Band: rate.Band, Unit: "kWh"}, kWh(e.imported), rate.Import, false)
+		r.ImportWh += wattveil.Wh(e.imported)
+		r.ExportWh += wattveil.Wh(e.exported)
+		v.charge(Line{Kind: KindImport, Band: rate.Band, Unit: unitEnergy}, kWh(e.imported), rate.Import)
 	}
 	for i, e := range s.energy {
 		if e.exported > 0 {
 			rate := s.t.Rate(i)
-			add(Line{Kind: KindExport, Band: rate.Band, Unit: "kWh"}, kWh(e.exported), rate.Export, true)
+			v.credit(Line{Kind: KindExport, Band: rate.Band, Unit: unitEnergy}, kWh(e.exported), rate.Export)
 		}
 	}
 	if perDay, ok := s.t.Standing(); ok {
-		add(Line{Kind: KindStanding, Unit: "day"}, tariff.NewDecimal(int64(s.days.count), 0), perDay, false)
+		v.charge(Line{Kind: KindStanding, Unit: unitDay}, tariff.NewDecimal(int64(s.days.count), 0), perDay)
 	}
 	if fraction, ok := s.t.Tax(); ok {
-		add(Line{Kind: KindTax, Unit: currency.String()}, total, fraction, false)
+		v.charge(Line{Kind: KindTax, Unit: currency.String()}, v.total, fraction)
 	}
-	if imported > math.MaxInt64-maxSumWh || exported > math.MaxInt64-maxSumWh {
-		return Rated{}, s.fault(ErrEnergy, s.from, s.to)
-	}
-	r.ImportWh, r.ExportWh, r.Total = wattveil.Wh(imported), wattveil.Wh(exported), total.String()
-	return r, nil
+	r.Lines, r.Total = v.lines, v.total.String()
+	return r
 }

@@ -1,0 +1,70 @@
+// Package bill holds the bill: what the TTP signs, and what the utility and
+// the consumer verify.
+//
+// A bill is a compact JWS (RFC 7515, EdDSA) whose payload is a [Bill] in
+// canonical JSON (RFC 8785). The TTP makes one with [SigningKey.Sign]. Anyone
+// who has the TTP's [KeySet] checks one with [Verify], which also recomputes
+// everything that needs no readings. To recompute the energy itself takes the
+// readings and is the work of bill/check.
+//
+// A bill names its meter only as a salted hash, see [SubjectOf], so that a
+// bill in the wrong hands does not lead back to a pseudonym.
+//
+// The normative text is spec/bill.md, test vectors are in vectors/bill.
+package bill
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+)
+
+// Version is the version of the bills that this package signs and verifies.
+const Version = 1
+
+// Bill is the payload. All numbers but the version are exact decimals in
+// strings. The fields stand in the order of their JSON names, so that
+// encoding/json writes the canonical form.
+type Bill struct {
+	Currency     string `json:"currency"`      // ISO 4217
+	ExportKWh    string `json:"export_kwh"`    // 3 decimals
+	From         string `json:"from"`          // RFC 3339 with the zone's offset; see Time
+	ImportKWh    string `json:"import_kwh"`    // 3 decimals
+	Issuer       string `json:"issuer"`        // name of the TTP
+	Lines        []Line `json:"lines"`         // import and export by band, standing, tax
+	Subject      string `json:"subject"`       // of SubjectOf
+	Tariff       string `json:"tariff"`        // the tariff's id
+	TariffDigest string `json:"tariff_digest"` // of the tariff's canonical form, base64url
+	Timezone     string `json:"timezone"`      // IANA name, the tariff's
+	To           string `json:"to"`            // end of the period, exclusive
+	Total        string `json:"total"`         // sum of the lines' amounts
+	V            int    `json:"v"`             // Version
+}
+
+// Line is one priced quantity. It has the fields of rating.Line, so that the
+// one converts to the other.
+type Line struct {
+	Amount   string `json:"amount"`         // minor units of the currency; negative is a credit
+	Band     string `json:"band,omitempty"` // of import and export lines only
+	Kind     string `json:"kind"`           // "import", "export", "standing" or "tax"
+	Price    string `json:"price"`          // per unit; for tax the fraction
+	Quantity string `json:"quantity"`       // kWh with 3 decimals; days; for tax the amount taxed
+	Unit     string `json:"unit"`           // "kWh", "day"; for tax the currency
+}
+
+// Time writes an instant as a bill does: RFC 3339 in whole seconds with the
+// offset that the zone has then, which is Z where it is zero.
+func Time(t time.Time, zone *time.Location) string { return t.In(zone).Format(time.RFC3339) }
+
+// canonical is the RFC 8785 form. The strings of a bill that [Check] accepts
+// are printable, so a quote and a backslash are all that is ever escaped, and
+// encoding/json escapes them as the RFC does.
+func (b Bill) canonical() ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(b); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+}

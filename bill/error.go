@@ -1,0 +1,52 @@
+package bill
+
+import "fmt"
+
+// Class is why a bill or a key set is refused (spec/bill.md section 7). The
+// classes are themselves errors, for use with [errors.Is], and their texts are
+// the names that the test vectors use.
+type Class string
+
+// The classes, in the order in which a bill is checked.
+const (
+	ErrKeySet     Class = "key-set"     // the key set cannot be used
+	ErrJWS        Class = "jws"         // not a compact JWS
+	ErrHeader     Class = "header"      // the protected header is not a bill's
+	ErrAlgorithm  Class = "algorithm"   // signed with anything but EdDSA
+	ErrNoKeyID    Class = "no-key-id"   // the header does not name a key
+	ErrUnknownKey Class = "unknown-key" // the key is not in the key set
+	ErrSignature  Class = "signature"   // the signature does not fit
+	ErrJSON       Class = "json"        // the payload is not a JSON object
+	ErrWhitespace Class = "whitespace"  // the payload has white space between values
+	ErrDuplicate  Class = "duplicate"   // a member is given twice
+	ErrVersion    Class = "version"     // another version of the bill
+	ErrMember     Class = "member"      // a member is missing, unknown or of another type
+	ErrCanonical  Class = "canonical"   // otherwise not the canonical form
+	ErrField      Class = "field"       // a value is out of its format or range
+	ErrLines      Class = "lines"       // the lines are not in their order
+	ErrAmount     Class = "amount"      // an amount is not quantity times price
+	ErrStanding   Class = "standing"    // more days than the period has
+	ErrTax        Class = "tax"         // the tax is not on the sum of the other lines
+	ErrTotal      Class = "total"       // the total is not the sum of the lines
+	ErrEnergy     Class = "energy"      // the energies are not the sums of the lines
+	ErrSubject    Class = "subject"     // the bill is of another meter
+)
+
+// Error is the class's name.
+func (c Class) Error() string { return string(c) }
+
+// Error is a refusal: its class, and what is wrong in words.
+type Error struct {
+	Class  Class
+	Detail string
+}
+
+// Error is one line.
+func (e *Error) Error() string { return "bill refused (" + string(e.Class) + "): " + e.Detail }
+
+// Unwrap is the class, so that errors.Is(err, bill.ErrSignature) holds.
+func (e *Error) Unwrap() error { return e.Class }
+
+func refuse(c Class, format string, args ...any) error {
+	return &Error{Class: c, Detail: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,170 @@
+package bill
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+)
+
+// member is the name and the type of a JSON member. The type is the byte that
+// its values begin with; 0 stands for a number.
+type member struct {
+	name     string
+	begins   byte
+	optional bool
+}
+
+func billMembers() []member {
+	return []member{
+		{name: "currency", begins: '"'}, {name: "export_kwh", begins: '"'}, {name: "from", begins: '"'},
+		{name: "import_kwh", begins: '"'}, {name: "issuer", begins: '"'}, {name: "lines", begins: '['},
+		{name: "subject", begins: '"'}, {name: "tariff", begins: '"'}, {name: "tariff_digest", begins: '"'},
+		{name: "timezone", begins: '"'}, {name: "to", begins: '"'}, {name: "total", begins: '"'}, {name: "v"},
+	}
+}
+
+func lineMembers() []member {
+	return []member{
+		{name: "amount", begins: '"'}, {name: "band", begins: '"', optional: true}, {name: "kind", begins: '"'},
+		{name: "price", begins: '"'}, {name: "quantity", begins: '"'}, {name: "unit", begins: '"'},
+	}
+}
+
+// parsePayload reads a payload and refuses every text but the canonical one of
+// what it says (spec/bill.md section 4). It does not check the values.
+func parsePayload(data []byte) (Bill, error) {
+	if err := checkText(data); err != nil {
+		return Bill{}, err
+	}
+	if err := checkMembers(data); err != nil {
+		return Bill{}, err
+	}
+	var b Bill
+	if err := json.Unmarshal(data, &b); err != nil {
+		return Bill{}, refuse(ErrMember, "the payload does not fit: %v", err)
+	}
+	canonical, err := b.canonical()
+	if err != nil || !bytes.Equal(canonical, data) {
+		return Bill{}, refuse(ErrCanonical, "the payload is not canonical JSON (RFC 8785)")
+	}
+	return b, nil
+}
+
+// checkText checks the payload as JSON, whatever it says.
+func checkText(data []byte) error {
+	begins := bytes.TrimLeft(data, " \t\r\n")
+	if !utf8.Valid(data) || !json.Valid(data) || begins[0] != '{' {
+		return refuse(ErrJSON, "the payload is not a JSON object")
+	}
+	if i := whitespace(data); i >= 0 {
+		return refuse(ErrWhitespace, "the payload has white space at byte %d", i)
+	}
+	if name, ok := duplicate(data); ok {
+		return refuse(ErrDuplicate, "the payload gives %.40q twice", name)
+	}
+	return nil
+}
+
+// checkMembers checks the version, and that each object has its members and no
+// others, each of its type.
+func checkMembers(data []byte) error {
+	var top map[string]json.RawMessage
+	if err := json.Unmarshal(data, &top); err != nil {
+		return refuse(ErrJSON, "the payload is not a JSON object: %v", err)
+	}
+	if v, ok := top["v"]; ok && string(v) != strconv.Itoa(Version) {
+		return refuse(ErrVersion, "the bill is of version %.20s, this program knows version %d", v, Version)
+	}
+	if err := checkObject("the payload", top, billMembers()); err != nil {
+		return err
+	}
+	var lines []json.RawMessage
+	if err := json.Unmarshal(top["lines"], &lines); err != nil {
+		return refuse(ErrMember, "lines is not a list: %v", err)
+	}
+	for i, raw := range lines {
+		where := "line " + strconv.Itoa(i+1)
+		var line map[string]json.RawMessage
+		if raw[0] != '{' || json.Unmarshal(raw, &line) != nil {
+			return refuse(ErrMember, "%s is not an object", where)
+		}
+		if err := checkObject(where, line, lineMembers()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkObject(where string, object map[string]json.RawMessage, want []member) error {
+	for _, m := range want {
+		raw, ok := object[m.name]
+		switch {
+		case !ok && m.optional:
+		case !ok:
+			return refuse(ErrMember, "%s lacks %q", where, m.name)
+		case m.begins != 0 && raw[0] != m.begins:
+			return refuse(ErrMember, "%s has %q of another type", where, m.name)
+		}
+	}
+	for name := range object {
+		if !slices.ContainsFunc(want, func(m member) bool { return m.name == name }) {
+			return refuse(ErrMember, "%s has the unknown member %.40q: a newer program may know it", where, name)
+		}
+	}
+	return nil
+}
+
+// whitespace finds the first white space outside of strings in valid JSON; -1
+// if there is none.
+func whitespace(data []byte) int {
+	inString := false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case !inString && (c == ' ' || c == '\t' || c == '\r' || c == '\n'):
+			return i
+		}
+	}
+	return -1
+}
+
+// duplicate finds a member that one object of valid JSON gives twice.
+func duplicate(data []byte) (string, bool) {
+	type level struct {
+		names map[string]bool // nil in a list
+		isKey bool            // whether the next token of an object is a name
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	var stack []level
+	for {
+		token, err := dec.Token()
+		if err != nil {
+			return "", false
+		}
+		top := len(stack) - 1
+		if top >= 0 && stack[top].names != nil {
+			if name, ok := token.(string); ok && stack[top].isKey {
+				if stack[top].names[name] {
+					return name, true
+				}
+				stack[top].names[name], stack[top].isKey = true, false
+				continue
+			}
+			stack[top].isKey = true
+		}
+		switch token {
+		case json.Delim('{'):
+			stack = append(stack, level{names: map[string]bool{}, isKey: true})
+		case json.Delim('['):
+			stack = append(stack, level{})
+		case json.Delim('}'), json.Delim(']'):
+			stack = stack[:top]
+		}
+	}
+}

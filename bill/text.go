@@ -1,0 +1,64 @@
+package bill
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// WriteText writes the bill as a plain table for people to read. The bill must
+// have passed [Verify] or [Check]: only then is every string known to be
+// printable.
+func (b Bill) WriteText(w io.Writer) error {
+	var s strings.Builder
+	for _, row := range [...][2]string{
+		{"Issuer", b.Issuer},
+		{"Period", b.From + " to " + b.To + " (" + b.Timezone + ")"},
+		{"Tariff", b.Tariff},
+		{"Imported", b.ImportKWh + " kWh"},
+		{"Exported", b.ExportKWh + " kWh"},
+	} {
+		fmt.Fprintf(&s, "%-9s %s\n", row[0], row[1])
+	}
+	s.WriteByte('\n')
+	b.writeTable(&s)
+	_, err := io.WriteString(w, s.String())
+	return err
+}
+
+// columns is how many columns the table has; the first two are aligned to the
+// left, the numbers to the right.
+const columns = 6
+
+func (b Bill) writeTable(s *strings.Builder) {
+	rows := [][columns]string{{"Item", "Band", "Quantity", "Unit", "Price", b.Currency}}
+	for _, l := range b.Lines {
+		rows = append(rows, [columns]string{l.Kind, l.Band, l.Quantity, l.Unit, l.Price, l.Amount})
+	}
+	rows = append(rows, [columns]string{"total", "", "", "", "", b.Total})
+	var width [columns]int
+	for _, row := range rows {
+		for i, cell := range row {
+			width[i] = max(width[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for i, row := range rows {
+		if i == 1 || i == len(rows)-1 {
+			rule(s, width)
+		}
+		// Unit stands to the left, beside its quantity.
+		fmt.Fprintf(s, "%-*s  %-*s  %*s %-*s  %*s  %*s\n",
+			width[0], row[0], width[1], row[1], width[2], row[2],
+			width[3], row[3], width[4], row[4], width[5], row[5])
+	}
+}
+
+// rule draws a line as wide as the table.
+func rule(s *strings.Builder, width [columns]int) {
+	n := 2*(columns-1) - 1 // the gaps, one of which is a single space
+	for _, w := range width {
+		n += w
+	}
+	s.WriteString(strings.Repeat("-", n) + "\n")
+}
