@@ -2,10 +2,13 @@ package peer
 
 import (
 	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -22,7 +25,7 @@ func (a *Authority) Save(dir string) error {
 	if err := writePEM(filepath.Join(dir, authorityCert), "CERTIFICATE", a.Certificate.Raw, 0o644); err != nil {
 		return err
 	}
-	return saveKey(filepath.Join(dir, authorityKey), a.key)
+	return SaveKey(filepath.Join(dir, authorityKey), a.key)
 }
 
 // LoadAuthority reads what Save wrote.
@@ -31,7 +34,7 @@ func LoadAuthority(dir string) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := loadKey(filepath.Join(dir, authorityKey))
+	key, err := LoadKey(filepath.Join(dir, authorityKey))
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +46,7 @@ func (id *Identity) Save(dir, base string) error {
 	if err := writePEM(filepath.Join(dir, base+".crt"), "CERTIFICATE", id.certificate().Leaf.Raw, 0o644); err != nil {
 		return err
 	}
-	return saveKey(filepath.Join(dir, base+".key"), id.key)
+	return SaveKey(filepath.Join(dir, base+".key"), id.key)
 }
 
 // LoadIdentity reads what Save wrote.
@@ -52,7 +55,7 @@ func LoadIdentity(dir, base string) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := loadKey(filepath.Join(dir, base+".key"))
+	key, err := LoadKey(filepath.Join(dir, base+".key"))
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +75,8 @@ func LoadCertificate(path string) (*x509.Certificate, error) {
 	return cert, nil
 }
 
-func saveKey(path string, key *ecdsa.PrivateKey) error {
+// SaveKey writes an ECDSA key in PEM (PKCS #8), mode 0600.
+func SaveKey(path string, key *ecdsa.PrivateKey) error {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return fmt.Errorf("key %s: %w", path, err)
@@ -80,7 +84,8 @@ func saveKey(path string, key *ecdsa.PrivateKey) error {
 	return writePEM(path, "PRIVATE KEY", der, 0o600)
 }
 
-func loadKey(path string) (*ecdsa.PrivateKey, error) {
+// LoadKey reads what SaveKey wrote and refuses a file that others may read.
+func LoadKey(path string) (*ecdsa.PrivateKey, error) {
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().Perm()&0o077 != 0 {
 		err = fmt.Errorf("others may read it (mode %o); run: chmod 600 %s", info.Mode().Perm(), path)
@@ -101,6 +106,18 @@ func loadKey(path string) (*ecdsa.PrivateKey, error) {
 		return nil, fmt.Errorf("key %s: %w", path, errors.New("want an ECDSA key"))
 	}
 	return key, nil
+}
+
+// LoadOrMakeKey reads a P-256 key, or draws and saves one if the file is missing.
+func LoadOrMakeKey(path string) (*ecdsa.PrivateKey, error) {
+	key, err := LoadKey(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		return nil, fmt.Errorf("key %s: %w", path, err)
+	}
+	return key, SaveKey(path, key)
 }
 
 func writePEM(path, kind string, der []byte, mode os.FileMode) error {
