@@ -6,7 +6,7 @@ import "time"
 // for a warm meal, some 300 kWh a year for a family; Swiss load curves show
 // lunch from 11:30 to 12:30 and dinner from 18:00 to 19:30.
 func (d *aDay) cook() {
-	size := (0.55 + 0.2*float64(d.persons)) * d.level
+	size := (0.5 + 0.24*float64(d.persons)) * d.level
 	if d.occupied(d.wake + 15) {
 		d.add(d.wake+between(d.r, 10, 30), between(d.r, 3, 8), 1100)
 	}
@@ -15,7 +15,7 @@ func (d *aDay) cook() {
 			d.meal(between(d.r, 670, 715), size)
 		}
 	}
-	if at := between(d.r, 1070, 1130); d.occupied(at+10) && d.r.Float64() < d.cooks {
+	if at := 1115 + 42*d.r.NormFloat64(); d.occupied(at+10) && d.r.Float64() < d.cooks {
 		d.meal(at, size*1.15)
 	}
 }

@@ -119,6 +119,11 @@ func (l csvLoad) Energy(start int64) (imp, exp wattveil.Wh, ok bool) {
 	return v, 0, true
 }
 
+// Format names the column, so that no energy is printed.
+func (l csvLoad) Format(f fmt.State, _ rune) {
+	writeState(f, l.csv.name+", column "+l.csv.Columns[l.column])
+}
+
 // csvParser reads one file. The line that it is at is in line, its fields in
 // fields; both are overwritten by the next line.
 type csvParser struct {
@@ -223,8 +228,8 @@ func (p *csvParser) finish(days int) (*CSV, error) {
 	}
 	if fit := p.grid.fits[0]; days > 0 && !p.enough(days) {
 		have := p.grid.rows / (int(day) / int(fit.res))
-		return nil, p.fileError("holds %d whole days (%d intervals of %v), %d asked for; ask for at most %d",
-			have, p.grid.rows, fit.res, days, have)
+		return nil, p.fileError("holds %d whole days (%d intervals of %v), %d asked for; ask for no more, or for 0 to keep all",
+			have, p.grid.rows, fit.res, days)
 	}
 	fit := p.grid.fits[0]
 	return &CSV{

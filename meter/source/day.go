@@ -68,12 +68,12 @@ func (h *Household) simulate(watts []float64, date, start, end int64) {
 func (h *Household) away(date int64) bool {
 	fortnight := floorDiv(date, 14)
 	r := h.random(drawOfFortnight, fortnight)
-	likely := 0.16
+	likely := 0.08
 	switch month := time.Unix(fortnight*14*day, 0).UTC().Month(); month {
 	case time.July, time.August:
-		likely = 0.5
+		likely = 0.35
 	case time.February, time.October, time.December:
-		likely = 0.25
+		likely = 0.12
 	}
 	if r.Float64() >= likely {
 		return false
@@ -101,7 +101,7 @@ func (d *aDay) plan(weekday time.Weekday) {
 	case d.free && d.r.Float64() < 0.6: // shopping, a walk
 		from := between(d.r, 600, 900)
 		d.out = append(d.out, span{from, from + between(d.r, 60, 240)})
-	case !d.free && !d.retired && d.r.Float64() < 0.85: // work and school
+	case !d.free && !d.retired && d.r.Float64() < 0.75: // work and school
 		d.out = append(d.out, span{d.wake + between(d.r, 45, 80), d.back + 25*d.r.NormFloat64()})
 	case !d.free && d.retired && d.r.Float64() < 0.5:
 		from := between(d.r, 540, 900)
@@ -166,8 +166,8 @@ func (d *aDay) background() {
 // live is lighting, screens and the small appliances of people at home.
 func (d *aDay) live() {
 	people := float64(d.persons)
-	lights := (35 + 20*people) * d.level
-	screens := (45 + 35*people) * d.level
+	lights := (45 + 28*people) * d.level
+	screens := (50 + 72*people) * d.level
 	const step = 10.0 // minutes
 	for at := math.Floor(d.wake/step) * step; at < d.bed; at += step {
 		if !d.occupied(at) {
@@ -175,7 +175,7 @@ func (d *aDay) live() {
 		}
 		w := screens * between(d.r, 0.3, 1.0)
 		if at >= 1080 {
-			w = screens * between(d.r, 0.8, 1.7)
+			w = screens * between(d.r, 0.7, 1.4)
 		}
 		if at < d.dawn+20 || at > d.sunset-20 {
 			w += lights * between(d.r, 0.6, 1.3)
@@ -183,7 +183,7 @@ func (d *aDay) live() {
 		d.add(at, step, w)
 	}
 	// Kettle, coffee, hair dryer, iron, vacuum cleaner, microwave.
-	for n := d.count((2.2 + 1.6*people) * d.level); n > 0; n-- {
+	for n := d.count((2.5 + 3*people) * d.level); n > 0; n-- {
 		at := between(d.r, d.wake, d.bed)
 		minutes, watts := 2+8*d.r.Float64()*d.r.Float64()+1, between(d.r, 500, 2000)
 		if d.occupied(at) {

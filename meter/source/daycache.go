@@ -27,12 +27,12 @@ func (c centi) between(next centi, s, length int64) centi {
 }
 
 // cut makes c the day from start to end, with watts at each of its minutes, and
-// puts knots where intervals of res seconds meet if t is a meeting point.
-func (c *dayCache) cut(watts []float64, start, end, t, res int64) {
+// puts knots where intervals of res seconds meet if they meet at grid.
+func (c *dayCache) cut(watts []float64, start, end, grid, res int64) {
 	c.start, c.end = start, end
 	c.first, c.step = start, minute
 	if res > minute {
-		c.first, c.step = start+floorMod(t-start, res), res
+		c.first, c.step = start+floorMod(grid-start, res), res
 	}
 	c.imp, c.exp = c.imp[:0], c.exp[:0]
 	var sumImp, sumExp float64 // Wh
@@ -60,9 +60,11 @@ func (c *dayCache) cut(watts []float64, start, end, t, res int64) {
 	}
 }
 
-// cuts tells whether the Unix second t of this day is a knot or, where knots
-// are minutes, between two.
-func (c *dayCache) cuts(t int64) bool { return c.step == minute || floorMod(t-c.first, c.step) == 0 }
+// cuts tells whether intervals that meet at the Unix second grid meet at knots,
+// or may meet between them because knots are minutes.
+func (c *dayCache) cuts(grid int64) bool {
+	return c.step == minute || floorMod(grid-c.first, c.step) == 0
+}
 
 // until is the energy from the day's beginning to the Unix second t of it.
 func (c *dayCache) until(t int64) (imp, exp wattveil.Wh) {

@@ -69,7 +69,7 @@ func (h *Household) Energy(start int64) (imp, exp wattveil.Wh, ok bool) {
 		return 0, 0, false
 	}
 	for from, end := start, start+h.res; from < end; {
-		h.load(from)
+		h.load(from, start)
 		to := min(end, h.cache.end)
 		imp0, exp0 := h.cache.until(from)
 		imp1, exp1 := h.cache.until(to)
@@ -80,24 +80,24 @@ func (h *Household) Energy(start int64) (imp, exp wattveil.Wh, ok bool) {
 	return imp, exp, true
 }
 
-// load brings the local day that holds the Unix second t into the cache, cut
-// so that t lies on a knot.
-func (h *Household) load(t int64) {
+// load brings the local day that holds the Unix second t into the cache, with
+// knots on the grid of the intervals to which start belongs.
+func (h *Household) load(t, start int64) {
 	c := &h.cache
-	if t >= c.start && t < c.end && c.cuts(t) {
+	if t >= c.start && t < c.end && c.cuts(start) {
 		return
 	}
-	date, start, end := dayOf(h.loc, t)
+	date, from, to := dayOf(h.loc, t)
 	// The buffer is on the stack: only what is read again later is kept.
 	var buffer [26 * 60]float64
 	watts := buffer[:]
-	if n := int((end - start + minute - 1) / minute); n <= len(buffer) {
+	if n := int((to - from + minute - 1) / minute); n <= len(buffer) {
 		watts = watts[:n]
 	} else {
 		watts = make([]float64, n)
 	}
-	h.simulate(watts, date, start, end)
-	c.cut(watts, start, end, t, h.res)
+	h.simulate(watts, date, from, to)
+	c.cut(watts, from, to, start, h.res)
 }
 
 // What a generator is for, so that no two draw the same numbers.

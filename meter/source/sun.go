@@ -24,7 +24,7 @@ func (d *aDay) drawSky() sky {
 
 	r := random(d.home.seed, drawOfSky, d.date)
 	winter := math.Cos(2 * math.Pi * (float64(d.date) + 5) / 365.2425)
-	clouds := 0.6 + 0.2*winter + 0.3*pressure + 0.25*r.NormFloat64()
+	clouds := 0.7 + 0.13*winter + 0.3*pressure + 0.25*r.NormFloat64()
 	return sky{spell: spell, clouds: clamp(clouds, 0, 1), broken: between(r, 0.05, 0.5)}
 }
 
@@ -63,7 +63,7 @@ func (d *aDay) generate() {
 	// Clear-sky irradiance on the flat by Haurwitz (1945) as in Reno, Hansen and
 	// Stein (SAND2012-2389); cloud factor by Kasten and Czeplak (1980).
 	const (
-		ratio   = 0.84 // of a whole system to its panels in the laboratory
+		ratio   = 0.76 // of a whole system to its panels in the laboratory
 		quantum = 15   // minutes between changes of the clouds
 	)
 	decl := d.declination()

@@ -87,7 +87,7 @@ type roof struct {
 func drawTraits(r *rand.Rand) traits {
 	t := traits{
 		persons:  pick(r, 0.37, 0.33, 0.13, 0.12, 0.05) + 1,
-		level:    math.Exp(0.25 * r.NormFloat64()),
+		level:    math.Exp(0.3 * r.NormFloat64()),
 		washDay:  r.IntN(7),
 		latitude: radians(between(r, 46.2, 47.6)),
 		westward: radians(between(r, 6.0, 8.5)),
@@ -97,11 +97,11 @@ func drawTraits(r *rand.Rand) traits {
 	t.cooks = between(r, 0.55, 0.95)
 	t.wake = between(r, 345, 435)
 	t.back = between(r, 990, 1100)
-	t.bed = between(r, 1305, 1400)
+	t.bed = between(r, 1315, 1425)
 	if t.retired {
 		t.wake += 35
 	}
-	t.standby = (25 + 10*people) * math.Exp(0.35*r.NormFloat64())
+	t.standby = (30 + 20*people) * math.Exp(0.4*r.NormFloat64())
 	t.fridges = drawFridges(r, people)
 	t.dryer = r.Float64() < 0.25+0.1*people
 	t.washes = (0.7 + 0.75*people) * between(r, 0.7, 1.3)
