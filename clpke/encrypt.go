@@ -10,7 +10,7 @@ import (
 )
 
 // Recipient is a public key made ready: its points are parsed and ω + H1·Y is
-// computed, which is two fifths of an encryption's cost. Make one with
+// computed, about a third of what a first encryption costs. Make one with
 // [PublicKey.Prepare]. It is safe for concurrent use.
 type Recipient struct {
 	key      PublicKey

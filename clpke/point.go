@@ -68,8 +68,8 @@ func (p Point) ECDSA() (*ecdsa.PublicKey, error) {
 	return key, nil
 }
 
-// onP256 guards against keys of other curves and half-filled structs, which
-// crypto/ecdsa would take or panic on.
+// onP256 guards against the keys of other curves, which crypto/ecdsa would
+// take, and against a missing key, on which it would panic.
 func onP256(key *ecdsa.PublicKey) bool {
-	return key != nil && key.Curve == elliptic.P256() && key.X != nil && key.Y != nil
+	return key != nil && key.Curve == elliptic.P256()
 }

@@ -58,14 +58,13 @@ func (k *KGC) Issue(id clpke.Identity, mu clpke.Point, serial uint32, notBefore,
 	if id.UC != k.cfg.UC {
 		return nil, nil, fmt.Errorf("issue to %v: the key generation center is that of utility %v", id, k.cfg.UC)
 	}
-	public := clpke.PublicKey{Identity: id, Mu: mu, Master: k.cfg.Master.public}
-	partial, err := k.cfg.Master.partialKey(public)
+	partial, err := k.cfg.Master.partialKey(id, mu)
 	if err != nil {
 		return nil, nil, fmt.Errorf("issue to %v: %w", id, err)
 	}
 	signed, err := clpke.SignStatement(k.cfg.Signer, clpke.Statement{
 		UC: id.UC, Role: id.Role, Name: id.Name, Serial: serial,
-		Omega: partial.Omega(), Mu: mu, Master: public.Master,
+		Omega: partial.Omega(), Mu: mu, Master: k.cfg.Master.public,
 		NotBefore: notBefore, NotAfter: notAfter,
 	})
 	if err != nil {

@@ -49,13 +49,19 @@ func (m *MasterKey) Bytes() []byte { return m.x.Bytes() }
 // Equal compares in constant time.
 func (m *MasterKey) Equal(other *MasterKey) bool { return m.x.Equal(other.x) }
 
-// partialKey draws ω into a key that lacks it, and computes d = s + x·H1
-// (spec/clpke.md section 4).
-func (m *MasterKey) partialKey(public clpke.PublicKey) (*clpke.PartialKey, error) {
+// partialKey draws s and gives the partial key of an identity with the user
+// value mu.
+func (m *MasterKey) partialKey(id clpke.Identity, mu clpke.Point) (*clpke.PartialKey, error) {
 	s, err := ecdh.P256().GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("draw s: %w", err)
 	}
+	return m.derive(id, mu, s)
+}
+
+// derive is ω = sG with d = s + x·H1 (spec/clpke.md section 4).
+func (m *MasterKey) derive(id clpke.Identity, mu clpke.Point, s *ecdh.PrivateKey) (*clpke.PartialKey, error) {
+	public := clpke.PublicKey{Identity: id, Mu: mu, Master: m.public}
 	public.Omega = compress(s.PublicKey())
 	h, err := public.H1()
 	if err != nil {
