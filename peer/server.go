@@ -98,13 +98,10 @@ func (s *Server) Handle(pattern string, h Handler, roles ...string) {
 
 var errForbidden = errors.New("forbidden")
 
-// Unavailable marks an error that the same request may not meet again later.
-var Unavailable = wire.Class("unavailable")
-
 // statusOf is 400 for what the request is to blame for, else 503.
 func statusOf(err error) int {
 	var class wire.Class
-	if errors.As(err, &class) && class != Unavailable {
+	if errors.As(err, &class) && class != wire.Unavailable {
 		return http.StatusBadRequest
 	}
 	return http.StatusServiceUnavailable
@@ -112,7 +109,7 @@ func statusOf(err error) int {
 
 // refuse answers a class word and nothing else.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, from Name, status int, err error) {
-	class := Unavailable
+	class := wire.Unavailable
 	switch {
 	case errors.Is(err, errForbidden):
 		class = "forbidden"

@@ -17,6 +17,12 @@ const (
 	EpochUsed  Class = "epoch"      // epoch not above the last
 	Limited    Class = "limited"    // too many exchanges
 	NoKey      Class = "no-key"     // epoch not known, or closed
+	NoTariff   Class = "no-tariff"  // tariff is not registered
+	Incomplete Class = "incomplete" // readings of the period are missing
+	Evidence   Class = "evidence"   // two signed statements with one serial
+
+	// Unavailable: not the request's fault; the same may go through later.
+	Unavailable Class = "unavailable"
 )
 
 // Error is the class word.

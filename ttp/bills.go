@@ -1,0 +1,264 @@
+package ttp
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/bill"
+	"github.com/wattveil/wattveil/internal/folder"
+	"github.com/wattveil/wattveil/internal/registry"
+	"github.com/wattveil/wattveil/internal/sealed"
+	"github.com/wattveil/wattveil/rating"
+	"github.com/wattveil/wattveil/readings"
+	"github.com/wattveil/wattveil/tariff"
+	"github.com/wattveil/wattveil/wire"
+)
+
+// The bodies of the billing requests (spec/protocol.md section 7.5).
+type (
+	billsRequest struct {
+		Tariff string    `json:"tariff"`
+		From   time.Time `json:"from"`
+		To     time.Time `json:"to"`
+		Meters []string  `json:"an_ids"`
+	}
+	billAnswer struct {
+		Meter string     `json:"an_id"`
+		JWS   string     `json:"jws,omitempty"`
+		Salt  string     `json:"salt,omitempty"`
+		Class wire.Class `json:"class,omitempty"` // why there is no bill
+	}
+	billsAnswer struct {
+		Bills []billAnswer `json:"bills"`
+	}
+)
+
+type tariffName struct {
+	uc wattveil.UCNumber
+	id string
+}
+
+// registered is a tariff in force at the TTP.
+type registered struct {
+	*tariff.Tariff
+}
+
+const maxBillsPerRequest = 1000
+
+// loadBillKey reads the key that signs bills, or draws it.
+func loadBillKey(dir string, seal *sealed.Key) (*bill.SigningKey, error) {
+	const context = "bill.key"
+	path := filepath.Join(dir, context)
+	box, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		key, err := bill.GenerateSigningKey()
+		if err != nil {
+			return nil, err
+		}
+		return key, folder.WriteFile(path, seal.Seal(context, key.Seed()), 0o600)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("bill key: %w", err)
+	}
+	seed, err := seal.Open(context, box)
+	if err != nil {
+		return nil, err
+	}
+	return bill.NewSigningKey(seed)
+}
+
+// BillKeys is the public key set that the TTP's bills verify under.
+func (t *TTP) BillKeys() (bill.KeySet, error) { return bill.NewKeySet(t.billKey.Public()) }
+
+func (t *TTP) handleBillKeys(context.Context, wattveil.UCNumber, []byte) ([]byte, error) {
+	keys, err := t.BillKeys()
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(keys)
+}
+
+// handleTariff registers a tariff. The same document again is a success,
+// another under the same id is refused: a change of prices is a new tariff.
+func (t *TTP) handleTariff(ctx context.Context, uc wattveil.UCNumber, body []byte) ([]byte, error) {
+	parsed, err := tariff.Parse(body)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", wire.Malformed, err)
+	}
+	err = registry.Tx(ctx, t.db, func(tx *sql.Tx) error {
+		var kept []byte
+		found, err := registry.Find(tx.QueryRowContext(ctx,
+			`SELECT document FROM tariffs WHERE uc = ? AND id = ?`, uc, parsed.ID()), &kept)
+		if err != nil {
+			return err
+		}
+		if found {
+			same, err := tariff.Parse(kept)
+			if err == nil && same.Digest() != parsed.Digest() {
+				err = fmt.Errorf("%w: tariff %s is registered with other terms", wire.Rebound, parsed.ID())
+			}
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO tariffs (uc, id, document, registered) VALUES (?, ?, ?, ?)`,
+			uc, parsed.ID(), body, t.cfg.Now().Unix())
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("register tariff %s of utility %v: %w", parsed.ID(), uc, err)
+	}
+	return nil, nil
+}
+
+func (t *TTP) tariff(ctx context.Context, uc wattveil.UCNumber, id string) (*registered, error) {
+	name := tariffName{uc, id}
+	t.mu.Lock()
+	r := t.tariffs[name]
+	t.mu.Unlock()
+	if r != nil {
+		return r, nil
+	}
+	var document []byte
+	found, err := registry.Find(t.db.QueryRowContext(ctx, `SELECT document FROM tariffs WHERE uc = ? AND id = ?`, uc, id), &document)
+	if err != nil {
+		return nil, fmt.Errorf("tariff %s of utility %v: %w", id, uc, err)
+	}
+	if !found {
+		return nil, fmt.Errorf("%w: tariff %q of utility %v is not registered", wire.NoTariff, id, uc)
+	}
+	parsed, err := tariff.Parse(document)
+	if err != nil {
+		return nil, fmt.Errorf("tariff %s of utility %v: %w", id, uc, err)
+	}
+	r = &registered{parsed}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.tariffs[name] = r
+	return r, nil
+}
+
+// handleBills makes a bill for each meter asked for, or says by its class why
+// there is none.
+func (t *TTP) handleBills(ctx context.Context, uc wattveil.UCNumber, body []byte) ([]byte, error) {
+	var in billsRequest
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, fmt.Errorf("%w: bills: %w", wire.Malformed, err)
+	}
+	if len(in.Meters) > maxBillsPerRequest {
+		return nil, fmt.Errorf("%w: %d bills in one request, at most %d", wire.Malformed, len(in.Meters), maxBillsPerRequest)
+	}
+	terms, err := t.tariff(ctx, uc, in.Tariff)
+	if err != nil {
+		return nil, err
+	}
+	answer := billsAnswer{Bills: make([]billAnswer, len(in.Meters))}
+	for i, name := range in.Meters {
+		a := &answer.Bills[i]
+		a.Meter = name
+		p, err := wattveil.ParsePseudonym(name)
+		if err != nil {
+			a.Class = wire.Malformed
+			continue
+		}
+		m := wattveil.Meter{UC: uc, Pseudonym: p}
+		if a.JWS, a.Salt, err = t.bill(ctx, m, terms, in.From, in.To); err != nil {
+			a.Class = peerClass(err)
+			t.counts.add(a.Class)
+			t.cfg.Log.Warn("no bill", "meter", m, "class", string(a.Class), "error", err)
+		}
+	}
+	return json.Marshal(answer)
+}
+
+func peerClass(err error) wire.Class {
+	class := wire.Unavailable
+	_ = errors.As(err, &class)
+	return class
+}
+
+// bill is the bill of a meter and period: the one that was made before, or a
+// new one. The same request always gives the same bill.
+func (t *TTP) bill(ctx context.Context, m wattveil.Meter, terms *registered, from, to time.Time) (jws, salt string, err error) {
+	found, err := registry.Find(t.db.QueryRowContext(ctx,
+		`SELECT jws, salt FROM bills WHERE uc = ? AND an_id = ? AND tariff = ? AND from_second = ? AND to_second = ?`,
+		m.UC, int64(m.Pseudonym), terms.ID(), from.Unix(), to.Unix()), &jws, &salt)
+	if err != nil || found {
+		return jws, salt, err
+	}
+	if to.After(t.cfg.Now()) {
+		return "", "", fmt.Errorf("%w: period ends in the future", wire.Incomplete)
+	}
+	rated, err := t.rate(ctx, m, terms, from, to)
+	if err != nil {
+		return "", "", err
+	}
+	s := bill.NewSalt()
+	jws, err = t.billKey.Sign(t.document(m, s, terms, from, to, rated))
+	if err != nil {
+		return "", "", fmt.Errorf("sign bill of %v: %w", m, err)
+	}
+	_, err = t.db.ExecContext(ctx, `
+		INSERT INTO bills (uc, an_id, tariff, from_second, to_second, salt, jws, issued) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		m.UC, int64(m.Pseudonym), terms.ID(), from.Unix(), to.Unix(), s.String(), jws, t.cfg.Now().Unix())
+	if err != nil {
+		return "", "", fmt.Errorf("keep bill of %v: %w", m, err)
+	}
+	return jws, s.String(), nil
+}
+
+func (t *TTP) rate(ctx context.Context, m wattveil.Meter, terms *registered, from, to time.Time) (rating.Rated, error) {
+	known, err := t.enrolled(ctx, m)
+	if err != nil {
+		return rating.Rated{}, err
+	}
+	if !known {
+		return rating.Rated{}, fmt.Errorf("%w: %v", wire.Unknown, m)
+	}
+	folded, err := t.cfg.Readings.Read(ctx, m, from.Unix(), to.Unix())
+	if err != nil {
+		return rating.Rated{}, fmt.Errorf("readings of %v: %w", m, err)
+	}
+	rated, err := rating.Rate(terms.Tariff, intervals(folded.Runs), from, to)
+	if err != nil {
+		return rating.Rated{}, fmt.Errorf("%w: bill of %v: %w", wire.Incomplete, m, err)
+	}
+	return rated, nil
+}
+
+// intervals are the differences of neighbours, never across series.
+func intervals(runs []readings.Run) []wattveil.Interval {
+	var out []wattveil.Interval
+	for _, run := range runs {
+		for i := 1; i < len(run.Readings); i++ {
+			a, b := run.Readings[i-1], run.Readings[i]
+			out = append(out, wattveil.Interval{
+				Start: a.Time, End: b.Time, Status: b.Status,
+				Import: b.Import.Since(a.Import), Export: b.Export.Since(a.Export),
+			})
+		}
+	}
+	return out
+}
+
+func (t *TTP) document(m wattveil.Meter, salt bill.Salt, terms *registered, from, to time.Time, rated rating.Rated) bill.Bill {
+	b := bill.Bill{
+		V: bill.Version, Issuer: t.cfg.Name, Subject: bill.SubjectOf(salt, m),
+		Tariff: terms.ID(), TariffDigest: terms.Digest().String(),
+		Timezone: terms.Zone().String(), Currency: terms.Currency().String(),
+		From: bill.Time(from, terms.Zone()), To: bill.Time(to, terms.Zone()),
+		ImportKWh: rated.ImportKWh(), ExportKWh: rated.ExportKWh(), Total: rated.Total,
+	}
+	for _, line := range rated.Lines {
+		b.Lines = append(b.Lines, bill.Line{
+			Kind: line.Kind, Band: line.Band, Quantity: line.Quantity, Unit: line.Unit, Price: line.Price, Amount: line.Amount,
+		})
+	}
+	return b
+}

@@ -1,0 +1,330 @@
+package ttp
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/clpke"
+	"github.com/wattveil/wattveil/internal/registry"
+	"github.com/wattveil/wattveil/peer"
+	"github.com/wattveil/wattveil/wire"
+)
+
+// utilityHandler answers a request of the utility with this number.
+type utilityHandler func(ctx context.Context, uc wattveil.UCNumber, body []byte) ([]byte, error)
+
+// fromUtility finds the utility's number by its certificate: no body names it.
+func (t *TTP) fromUtility(h utilityHandler) peer.Handler {
+	return func(ctx context.Context, from peer.Name, _ *http.Request, body []byte) ([]byte, error) {
+		t.mu.Lock()
+		uc, ok := t.numberOf[from.Org]
+		t.mu.Unlock()
+		if !ok {
+			return nil, fmt.Errorf("%w: utility %q", wire.Unknown, from.Org)
+		}
+		return h(ctx, uc, body)
+	}
+}
+
+// AddUtility lets the utility of an organisation in, with certificates of its
+// own authority, and gives it a number. Adding it again changes the authority
+// and keeps the number.
+func (t *TTP) AddUtility(ctx context.Context, org string, authority *x509.Certificate) (wattveil.UCNumber, error) {
+	if err := (peer.Name{Org: org, Role: peer.RoleUtility}).Validate(); err != nil {
+		return 0, err
+	}
+	user, err := clpke.NewUserKey()
+	if err != nil {
+		return 0, fmt.Errorf("add utility %s: %w", org, err)
+	}
+	var number wattveil.UCNumber
+	err = registry.Tx(ctx, t.db, func(tx *sql.Tx) error {
+		found, err := registry.Find(tx.QueryRowContext(ctx, `SELECT number FROM utilities WHERE org = ?`, org), &number)
+		if err != nil {
+			return err
+		}
+		if found {
+			_, err = tx.ExecContext(ctx, `UPDATE utilities SET authority = ? WHERE number = ?`, authority.Raw, number)
+			return err
+		}
+		if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(number), 0) + 1 FROM utilities`).Scan(&number); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO utilities (number, org, authority, user_key) VALUES (?, ?, ?, ?)`,
+			number, org, authority.Raw, t.seal.Seal(userKeyContext(number), user.Bytes()))
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("add utility %s: %w", org, err)
+	}
+	t.pin(org, number, authority)
+	return number, nil
+}
+
+func (t *TTP) pin(org string, number wattveil.UCNumber, authority *x509.Certificate) {
+	t.trust.Pin(org, peer.RoleUtility, authority)
+	t.trust.Pin(org, peer.RoleKGC, authority)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.numberOf[org] = number
+}
+
+func (t *TTP) loadUtilities(ctx context.Context) error {
+	rows, err := t.db.QueryContext(ctx, `SELECT number, org, authority FROM utilities`)
+	if err != nil {
+		return fmt.Errorf("load utilities: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var number wattveil.UCNumber
+		var org string
+		var der []byte
+		if err := rows.Scan(&number, &org, &der); err != nil {
+			return fmt.Errorf("load utilities: %w", err)
+		}
+		authority, err := x509.ParseCertificate(der)
+		if err != nil {
+			return fmt.Errorf("load utility %s: %w", org, err)
+		}
+		t.pin(org, number, authority)
+	}
+	return rows.Err()
+}
+
+// The bodies of the enrolment (spec/protocol.md section 4.5). Bytes are base64
+// in JSON.
+type (
+	enrolment struct {
+		Number  wattveil.UCNumber `json:"uc_number"`
+		Name    string            `json:"name"`
+		Mu      []byte            `json:"mu"`
+		RootKey []byte            `json:"root_key"`
+	}
+	enrolmentKey struct {
+		Statement   []byte `json:"statement"`
+		PartialKey  []byte `json:"partial_key"`
+		Certificate []byte `json:"kgc_certificate"`
+	}
+	enrolmentRoot struct {
+		Root []byte `json:"root_statement"`
+	}
+	meterStatements struct {
+		Statements [][]byte `json:"statements"`
+	}
+	statementRefusal struct {
+		Position int        `json:"position"`
+		Class    wire.Class `json:"class"`
+	}
+	meterStatementsAnswer struct {
+		Refused []statementRefusal `json:"refused"`
+	}
+)
+
+func (t *TTP) handleEnrolment(ctx context.Context, uc wattveil.UCNumber, _ []byte) ([]byte, error) {
+	user, err := t.userKey(ctx, uc)
+	if err != nil {
+		return nil, err
+	}
+	mu, root := user.Public(), clpke.PublicKeyPoint(&t.root.PublicKey)
+	return json.Marshal(enrolment{Number: uc, Name: t.cfg.Name, Mu: mu[:], RootKey: root[:]})
+}
+
+func (t *TTP) userKey(ctx context.Context, uc wattveil.UCNumber) (*clpke.UserKey, error) {
+	var box []byte
+	if err := t.db.QueryRowContext(ctx, `SELECT user_key FROM utilities WHERE number = ?`, uc).Scan(&box); err != nil {
+		return nil, fmt.Errorf("user key towards utility %v: %w", uc, err)
+	}
+	raw, err := t.seal.Open(userKeyContext(uc), box)
+	if err != nil {
+		return nil, err
+	}
+	return clpke.ParseUserKey(raw)
+}
+
+func userKeyContext(uc wattveil.UCNumber) string    { return "utilities.user_key " + uc.String() }
+func partialKeyContext(uc wattveil.UCNumber) string { return "utilities.partial_key " + uc.String() }
+
+// handleEnrolmentKey takes the TTP's own key from the utility's KGC and
+// answers the root statement that shows meters whose key it is.
+func (t *TTP) handleEnrolmentKey(ctx context.Context, uc wattveil.UCNumber, body []byte) ([]byte, error) {
+	var in enrolmentKey
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, fmt.Errorf("%w: enrolment: %w", wire.Malformed, err)
+	}
+	signer, err := t.checkKGC(uc, in.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	kept, err := t.ownStatement(ctx, uc)
+	if err != nil {
+		return nil, err
+	}
+	st, err := clpke.CompareStatements(kept, in.Statement, signer)
+	if err != nil {
+		return nil, t.refuseStatement(ctx, t.db, uc, err)
+	}
+	user, err := t.userKey(ctx, uc)
+	if err != nil {
+		return nil, err
+	}
+	partial, err := clpke.ParsePartialKey(in.PartialKey)
+	if err != nil {
+		return nil, fmt.Errorf("%w: partial key: %w", wire.Malformed, err)
+	}
+	if st.Identity() != clpke.TTPIdentity(uc, t.cfg.Name) || st.Mu != user.Public() || st.Omega != partial.Omega() {
+		return nil, fmt.Errorf("%w: statement is of another key", wire.Malformed)
+	}
+	if _, err := clpke.NewPrivateKey(user, partial, st.Identity(), st.Master); err != nil {
+		return nil, fmt.Errorf("%w: %w", wire.Forged, err)
+	}
+	root, err := clpke.SignRoot(t.root, clpke.RootStatement{
+		UC: uc, Omega: st.Omega, Mu: st.Mu, NotBefore: st.NotBefore, NotAfter: st.NotAfter,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sign root statement: %w", err)
+	}
+	kgc := clpke.PublicKeyPoint(signer)
+	_, err = t.db.ExecContext(ctx,
+		`UPDATE utilities SET kgc = ?, partial_key = ?, statement = ?, root_statement = ? WHERE number = ?`,
+		kgc[:], t.seal.Seal(partialKeyContext(uc), partial.Bytes()), in.Statement, root, uc)
+	if err != nil {
+		return nil, fmt.Errorf("keep own key of utility %v: %w", uc, err)
+	}
+	t.mu.Lock()
+	delete(t.openers, uc)
+	t.mu.Unlock()
+	return json.Marshal(enrolmentRoot{Root: root})
+}
+
+// checkKGC checks the certificate of a KGC's signing key.
+func (t *TTP) checkKGC(uc wattveil.UCNumber, der []byte) (*ecdsa.PublicKey, error) {
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("%w: KGC certificate: %w", wire.Malformed, err)
+	}
+	name, err := t.trust.VerifyIssued(cert, t.cfg.Now())
+	if err != nil {
+		return nil, fmt.Errorf("%w: KGC certificate: %w", wire.Forged, err)
+	}
+	t.mu.Lock()
+	number := t.numberOf[name.Org]
+	t.mu.Unlock()
+	key, ok := cert.PublicKey.(*ecdsa.PublicKey)
+	if name.Role != peer.RoleKGC || number != uc || !ok {
+		return nil, fmt.Errorf("%w: certificate of %v is no KGC's of utility %v", wire.Forged, name, uc)
+	}
+	return key, nil
+}
+
+func (t *TTP) ownStatement(ctx context.Context, uc wattveil.UCNumber) ([]byte, error) {
+	var kept []byte
+	if err := t.db.QueryRowContext(ctx, `SELECT statement FROM utilities WHERE number = ?`, uc).Scan(&kept); err != nil {
+		return nil, fmt.Errorf("own statement of utility %v: %w", uc, err)
+	}
+	return kept, nil
+}
+
+// execer is a database or a transaction of it.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// refuseStatement gives a refused statement its class and keeps evidence.
+func (t *TTP) refuseStatement(ctx context.Context, db execer, uc wattveil.UCNumber, err error) error {
+	var evidence *clpke.EvidenceError
+	switch {
+	case errors.As(err, &evidence):
+		t.cfg.Log.Error("utility signed two statements with one serial", "uc", uc, "class", "evidence")
+		_, keepErr := db.ExecContext(ctx, `INSERT OR IGNORE INTO evidence (uc, kept, offered, seen) VALUES (?, ?, ?, ?)`,
+			uc, []byte(evidence.Kept), []byte(evidence.Offered), t.cfg.Now().Unix())
+		return errors.Join(fmt.Errorf("%w: %w", wire.Evidence, err), keepErr)
+	case errors.Is(err, clpke.ErrSerial):
+		return fmt.Errorf("%w: %w", wire.Replayed, err)
+	case errors.Is(err, clpke.ErrUnsigned):
+		return fmt.Errorf("%w: %w", wire.Forged, err)
+	default:
+		return fmt.Errorf("%w: %w", wire.Malformed, err)
+	}
+}
+
+// handleMeters enrols the statements of meters' keys. What is refused is
+// answered by position, and the others are kept.
+func (t *TTP) handleMeters(ctx context.Context, uc wattveil.UCNumber, body []byte) ([]byte, error) {
+	var in meterStatements
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, fmt.Errorf("%w: statements: %w", wire.Malformed, err)
+	}
+	signer, err := t.kgcKey(ctx, uc)
+	if err != nil {
+		return nil, err
+	}
+	answer := meterStatementsAnswer{Refused: []statementRefusal{}}
+	err = registry.Tx(ctx, t.db, func(tx *sql.Tx) error {
+		for i, signed := range in.Statements {
+			err := t.enrolMeter(ctx, tx, uc, signed, signer)
+			var class wire.Class
+			switch {
+			case errors.As(err, &class):
+				t.counts.add(class)
+				answer.Refused = append(answer.Refused, statementRefusal{Position: i, Class: class})
+			case err != nil:
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("enrol meters of utility %v: %w", uc, err)
+	}
+	return json.Marshal(answer)
+}
+
+func (t *TTP) kgcKey(ctx context.Context, uc wattveil.UCNumber) (*ecdsa.PublicKey, error) {
+	var raw []byte
+	if err := t.db.QueryRowContext(ctx, `SELECT kgc FROM utilities WHERE number = ?`, uc).Scan(&raw); err != nil {
+		return nil, fmt.Errorf("KGC key of utility %v: %w", uc, err)
+	}
+	if raw == nil {
+		return nil, fmt.Errorf("%w: utility %v has not enrolled the TTP's key yet", wire.Unenrolled, uc)
+	}
+	point, err := clpke.ParsePoint(raw)
+	if err != nil {
+		return nil, fmt.Errorf("KGC key of utility %v: %w", uc, err)
+	}
+	return point.ECDSA()
+}
+
+func (t *TTP) enrolMeter(ctx context.Context, tx *sql.Tx, uc wattveil.UCNumber, signed []byte, signer *ecdsa.PublicKey) error {
+	st, err := clpke.VerifyStatement(signed, signer)
+	if err != nil {
+		return t.refuseStatement(ctx, tx, uc, err)
+	}
+	m, ok := st.Identity().Meter()
+	if !ok || m.UC != uc {
+		return fmt.Errorf("%w: statement is of no meter of utility %v", wire.Forged, uc)
+	}
+	var kept []byte
+	_, err = registry.Find(tx.QueryRowContext(ctx,
+		`SELECT statement FROM statements WHERE uc = ? AND an_id = ? ORDER BY serial DESC LIMIT 1`,
+		uc, int64(m.Pseudonym)), &kept)
+	if err != nil {
+		return err
+	}
+	if _, err := clpke.CompareStatements(kept, signed, signer); err != nil {
+		return t.refuseStatement(ctx, tx, uc, err)
+	}
+	_, err = tx.ExecContext(ctx, `INSERT OR IGNORE INTO statements (uc, an_id, serial, statement) VALUES (?, ?, ?, ?)`,
+		uc, int64(m.Pseudonym), st.Serial, signed)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT OR IGNORE INTO meters (uc, an_id) VALUES (?, ?)`, uc, int64(m.Pseudonym))
+	return err
+}

@@ -1,0 +1,220 @@
+package ttp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/internal/registry"
+	"github.com/wattveil/wattveil/readings"
+	"github.com/wattveil/wattveil/wire"
+	"github.com/wattveil/wattveil/wire/open"
+)
+
+func (t *TTP) handleMessages(ctx context.Context, uc wattveil.UCNumber, body []byte) ([]byte, error) {
+	messages, err := wire.ParseMessages(body)
+	if err != nil {
+		return nil, err
+	}
+	return wire.AppendMessageVerdicts(make([]byte, 0, len(messages)+8), t.ingest(ctx, uc, messages)), nil
+}
+
+// opened is one message on its way through ingest.
+type opened struct {
+	session *session
+	meter   wattveil.Meter
+	block   readings.Block
+	class   wire.Class // why it was refused, or empty
+	verdict wire.Verdict
+}
+
+// ingest opens a batch and makes its readings durable with one append. A
+// verdict is durable only after the append has returned.
+func (t *TTP) ingest(ctx context.Context, uc wattveil.UCNumber, messages [][]byte) []wire.Verdict {
+	batch := make([]opened, len(messages))
+	for i, msg := range messages {
+		t.findSession(ctx, uc, msg, &batch[i])
+	}
+	openAll(messages, batch)
+	blocks := t.keepNew(ctx, batch)
+	if err := t.appendBlocks(ctx, batch, blocks); err != nil {
+		t.cfg.Log.Error("batch not stored", "uc", uc, "messages", len(messages), "error", err)
+		for i := range batch {
+			if batch[i].verdict == wire.Durable {
+				batch[i].verdict = wire.Later
+			}
+		}
+	}
+	verdicts := make([]wire.Verdict, len(batch))
+	for i := range batch {
+		verdicts[i] = batch[i].verdict
+		if class := batch[i].class; class != "" {
+			t.counts.add(class)
+			t.cfg.Log.Warn("message refused", "meter", batch[i].meter, "class", string(class))
+		}
+	}
+	return verdicts
+}
+
+// findSession finds the session of a message, or the verdict on a message
+// without one.
+func (t *TTP) findSession(ctx context.Context, uc wattveil.UCNumber, msg []byte, o *opened) {
+	h, err := wire.ParseHeader(msg)
+	if err != nil {
+		o.refuse(wire.Never, wire.Malformed)
+		return
+	}
+	o.meter = wattveil.Meter{UC: uc, Pseudonym: wattveil.Pseudonym(h.ID)}
+	o.session, err = t.session(ctx, sessionName{o.meter, h.Low})
+	switch {
+	case errors.Is(err, errNoSession):
+		known, err := t.enrolled(ctx, o.meter)
+		switch {
+		case err != nil:
+			o.refuse(wire.Later, "")
+		case known:
+			o.refuse(wire.Rekey, wire.NoKey)
+		default:
+			o.refuse(wire.Later, wire.Unenrolled)
+		}
+	case err != nil:
+		t.cfg.Log.Error("session not found", "meter", o.meter, "error", err)
+		o.refuse(wire.Later, "")
+	}
+}
+
+func (o *opened) refuse(v wire.Verdict, class wire.Class) { o.verdict, o.class = v, class }
+
+func (t *TTP) enrolled(ctx context.Context, m wattveil.Meter) (bool, error) {
+	var one int
+	found, err := registry.Find(t.db.QueryRowContext(ctx,
+		`SELECT 1 FROM meters WHERE uc = ? AND an_id = ?`, m.UC, int64(m.Pseudonym)), &one)
+	if err != nil {
+		return false, fmt.Errorf("find %v: %w", m, err)
+	}
+	return found, nil
+}
+
+// openAll decrypts and decodes on all processors.
+func openAll(messages [][]byte, batch []opened) {
+	workers := min(runtime.GOMAXPROCS(0), len(batch))
+	var wg sync.WaitGroup
+	for w := range workers {
+		from, to := len(batch)*w/workers, len(batch)*(w+1)/workers
+		wg.Go(func() { openSome(messages[from:to], batch[from:to]) })
+	}
+	wg.Wait()
+}
+
+func openSome(messages [][]byte, batch []opened) {
+	room := 0
+	for _, msg := range messages {
+		_, most := wire.ReadingsIn(len(msg) + wire.TagSize)
+		room += max(most, 0)
+	}
+	arena := make([]wattveil.Reading, 0, room)
+	var opener open.Opener
+	for i, msg := range messages {
+		o := &batch[i]
+		if o.session == nil {
+			continue
+		}
+		before := len(arena)
+		m, err := opener.Open(arena, o.session.key, msg)
+		if err != nil {
+			var class wire.Class
+			_ = errors.As(err, &class)
+			o.refuse(wire.Never, class)
+			o.session = nil
+			continue
+		}
+		arena = m.Readings
+		o.verdict = wire.Durable
+		o.block = readings.Block{
+			Meter: o.meter, Epoch: o.session.key.Epoch(), Counter: m.Counter, Digest: m.Digest,
+			Series: o.session.series, Readings: arena[before:len(arena):len(arena)],
+		}
+	}
+}
+
+// keepNew picks the blocks that are to be stored: not those that are already,
+// and none of an epoch in which a counter was used twice.
+func (t *TTP) keepNew(ctx context.Context, batch []opened) []readings.Block {
+	blocks := make([]readings.Block, 0, len(batch))
+	for i := range batch {
+		o := &batch[i]
+		if o.verdict != wire.Durable {
+			continue
+		}
+		if !o.session.active.Load() {
+			if err := t.activate(ctx, o.meter, o.block.Epoch); err != nil {
+				t.cfg.Log.Error("epoch not activated", "meter", o.meter, "error", err)
+				o.refuse(wire.Later, "")
+				continue
+			}
+			o.session.active.Store(true)
+		}
+		if !o.session.fresh(o.block.Counter) && !t.checkRepeat(ctx, o) {
+			continue
+		}
+		if n := len(blocks); n > 0 && sameCounter(&blocks[n-1], &o.block) {
+			if blocks[n-1].Digest != o.block.Digest {
+				t.refuseReuse(ctx, o)
+			}
+			continue // a repeat within the batch, which is ordered by meter and counter
+		}
+		blocks = append(blocks, o.block)
+	}
+	return blocks
+}
+
+// checkRepeat looks at a message whose counter is not above all stored ones
+// and tells whether it is to be stored.
+func (t *TTP) checkRepeat(ctx context.Context, o *opened) bool {
+	digests, err := t.cfg.Readings.Digests(ctx, o.meter, o.block.Epoch, o.block.Counter)
+	switch {
+	case err != nil:
+		t.cfg.Log.Error("digests not read", "meter", o.meter, "error", err)
+		o.refuse(wire.Later, "")
+		return false
+	case len(digests) == 0:
+		return true // late, and new
+	case digests[0] == o.block.Digest:
+		return false // stored already: a success
+	}
+	t.refuseReuse(ctx, o)
+	return false
+}
+
+func sameCounter(a, b *readings.Block) bool {
+	return a.Meter == b.Meter && a.Epoch == b.Epoch && a.Counter == b.Counter
+}
+
+// refuseReuse closes the epoch of a message whose counter stands for other
+// bytes already.
+func (t *TTP) refuseReuse(ctx context.Context, o *opened) {
+	if err := t.closeEpoch(ctx, o.meter, o.block.Epoch); err != nil {
+		t.cfg.Log.Error("epoch not closed", "meter", o.meter, "error", err)
+		o.refuse(wire.Later, "")
+		return
+	}
+	o.refuse(wire.Rekey, eventCounterReuse)
+}
+
+func (t *TTP) appendBlocks(ctx context.Context, batch []opened, blocks []readings.Block) error {
+	if len(blocks) == 0 {
+		return nil
+	}
+	if err := t.cfg.Readings.Append(ctx, blocks); err != nil {
+		return err
+	}
+	for i := range batch {
+		if o := &batch[i]; o.verdict == wire.Durable {
+			o.session.stored(o.block.Counter)
+		}
+	}
+	return nil
+}

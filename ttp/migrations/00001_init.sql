@@ -1,0 +1,98 @@
+-- +goose Up
+-- Integers hold 64-bit names as two's complement. Secrets are sealed with the folder's key.
+
+CREATE TABLE utilities (
+    number         INTEGER PRIMARY KEY,
+    org            TEXT    NOT NULL UNIQUE,
+    authority      BLOB    NOT NULL, -- certificate, DER
+    user_key       BLOB    NOT NULL, -- sealed z towards this utility
+    kgc            BLOB,             -- compressed point that signs its statements
+    partial_key    BLOB,             -- sealed
+    statement      BLOB,             -- signed, of the TTP's own key
+    root_statement BLOB              -- signed
+);
+
+CREATE TABLE statements (
+    uc        INTEGER NOT NULL REFERENCES utilities (number),
+    an_id     INTEGER NOT NULL,
+    serial    INTEGER NOT NULL,
+    statement BLOB    NOT NULL,
+    PRIMARY KEY (uc, an_id, serial)
+) WITHOUT ROWID;
+
+-- Two signed statements with one identity and one serial: the KGC cheats.
+CREATE TABLE evidence (
+    uc      INTEGER NOT NULL,
+    kept    BLOB    NOT NULL,
+    offered BLOB    NOT NULL,
+    seen    INTEGER NOT NULL,
+    PRIMARY KEY (uc, kept, offered)
+) WITHOUT ROWID;
+
+CREATE TABLE meters (
+    uc         INTEGER NOT NULL,
+    an_id      INTEGER NOT NULL,
+    last_epoch INTEGER NOT NULL DEFAULT 0,
+    confirmed  INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (uc, an_id)
+) WITHOUT ROWID;
+
+CREATE TABLE sessions (
+    uc           INTEGER NOT NULL,
+    an_id        INTEGER NOT NULL,
+    epoch        INTEGER NOT NULL,
+    low          INTEGER NOT NULL,
+    state        TEXT    NOT NULL CHECK (state IN ('pending', 'active', 'closed')),
+    series       INTEGER NOT NULL,
+    chain        INTEGER NOT NULL,
+    pinned       INTEGER NOT NULL,
+    m1           BLOB    NOT NULL, -- SHA-256 of its body
+    m2           BLOB    NOT NULL, -- body
+    transcript   BLOB    NOT NULL, -- T
+    keys         BLOB    NOT NULL, -- sealed
+    created      INTEGER NOT NULL,
+    successor_at INTEGER,          -- when a later epoch became active
+    PRIMARY KEY (uc, an_id, epoch)
+) WITHOUT ROWID;
+
+CREATE INDEX sessions_by_successor ON sessions (successor_at) WHERE successor_at IS NOT NULL;
+CREATE INDEX sessions_pending ON sessions (created) WHERE state = 'pending';
+
+CREATE TABLE events (
+    id    INTEGER PRIMARY KEY,
+    uc    INTEGER NOT NULL,
+    an_id INTEGER NOT NULL,
+    kind  TEXT    NOT NULL,
+    epoch INTEGER NOT NULL,
+    at    INTEGER NOT NULL
+);
+
+CREATE TABLE tariffs (
+    uc         INTEGER NOT NULL REFERENCES utilities (number),
+    id         TEXT    NOT NULL,
+    document   BLOB    NOT NULL,
+    registered INTEGER NOT NULL,
+    PRIMARY KEY (uc, id)
+) WITHOUT ROWID;
+
+CREATE TABLE bills (
+    uc          INTEGER NOT NULL,
+    an_id       INTEGER NOT NULL,
+    tariff      TEXT    NOT NULL,
+    from_second INTEGER NOT NULL,
+    to_second   INTEGER NOT NULL,
+    salt        BLOB    NOT NULL,
+    jws         TEXT    NOT NULL,
+    issued      INTEGER NOT NULL,
+    PRIMARY KEY (uc, an_id, tariff, from_second, to_second)
+) WITHOUT ROWID;
+
+-- +goose Down
+DROP TABLE bills;
+DROP TABLE tariffs;
+DROP TABLE events;
+DROP TABLE sessions;
+DROP TABLE meters;
+DROP TABLE evidence;
+DROP TABLE statements;
+DROP TABLE utilities;

@@ -1,0 +1,178 @@
+// Package ttp is the trusted third party: the only place where readings are
+// opened. It answers utilities over mutual TLS (package peer) and knows a
+// meter by utility number and pseudonym alone.
+//
+// enrol.go takes key statements, exchange.go makes session keys, ingest.go
+// opens messages and makes their readings durable before it says so, bills.go
+// prices and signs. Masters are in SQLite, readings behind [Readings].
+package ttp
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/bill"
+	"github.com/wattveil/wattveil/internal/registry"
+	"github.com/wattveil/wattveil/internal/sealed"
+	"github.com/wattveil/wattveil/peer"
+	"github.com/wattveil/wattveil/readings"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Readings is what the TTP needs of a store of readings; readings.Store
+// states the contract of each method.
+type Readings interface {
+	Append(ctx context.Context, batch []readings.Block) error
+	Read(ctx context.Context, m wattveil.Meter, from, to int64) (readings.Folded, error)
+	Digests(ctx context.Context, m wattveil.Meter, e wattveil.Epoch, c wattveil.Counter) ([]readings.Digest, error)
+	LastCounter(ctx context.Context, m wattveil.Meter, e wattveil.Epoch) (wattveil.Counter, bool, error)
+	DropEpoch(ctx context.Context, m wattveil.Meter, e wattveil.Epoch) error
+}
+
+// Config is what a TTP needs. Dir is its own folder, which the caller has
+// locked.
+type Config struct {
+	Dir       string
+	Name      string // of the TTP, as in its certificate
+	Readings  Readings
+	Authority *peer.Authority
+	Identity  *peer.Identity
+	Now       func() time.Time
+	Log       *slog.Logger // discards if nil
+
+	EpochLifetime time.Duration // told to meters; 7 days if zero
+	MaxExchanges  int           // a meter and day; 24 if zero
+	SessionCache  int           // sessions held open in memory; 65,536 if zero
+}
+
+// TTP is a running trusted third party. It is safe for concurrent use.
+type TTP struct {
+	cfg      Config
+	db       *sql.DB
+	seal     *sealed.Key
+	root     *ecdsa.PrivateKey
+	billKey  *bill.SigningKey
+	trust    *peer.Trust
+	sessions *lru.Cache[sessionName, *session]
+	server   *peer.Server
+	counts   counts
+
+	mu       sync.Mutex
+	openers  map[wattveil.UCNumber]*opener // private keys towards each utility
+	tariffs  map[tariffName]*registered
+	numberOf map[string]wattveil.UCNumber // by organisation
+}
+
+const (
+	defaultLifetime  = 7 * 24 * time.Hour
+	defaultExchanges = 24
+	defaultCache     = 1 << 16
+	keptAfter        = 45 * 24 * time.Hour // an epoch's keys after its successor is active
+	pendingFor       = 48 * time.Hour      // an exchange that nobody confirms
+)
+
+// Open opens the TTP in its folder, and makes root key, bill key and registry
+// if they are missing.
+func Open(ctx context.Context, cfg Config) (*TTP, error) {
+	cfg.setDefaults()
+	t := &TTP{
+		cfg: cfg, trust: peer.NewTrust(), counts: newCounts(),
+		openers:  make(map[wattveil.UCNumber]*opener),
+		tariffs:  make(map[tariffName]*registered),
+		numberOf: make(map[string]wattveil.UCNumber),
+	}
+	schema, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("open TTP: %w", err)
+	}
+	if t.seal, err = sealed.LoadKey(filepath.Join(cfg.Dir, "seal.key")); err != nil {
+		return nil, err
+	}
+	if t.root, err = peer.LoadOrMakeKey(filepath.Join(cfg.Dir, "root.key")); err != nil {
+		return nil, err
+	}
+	if t.billKey, err = loadBillKey(cfg.Dir, t.seal); err != nil {
+		return nil, err
+	}
+	if t.sessions, err = lru.New[sessionName, *session](cfg.SessionCache); err != nil {
+		return nil, fmt.Errorf("open TTP: %w", err)
+	}
+	if t.db, err = registry.Open(ctx, filepath.Join(cfg.Dir, "ttp.db"), schema); err != nil {
+		return nil, err
+	}
+	if err := t.loadUtilities(ctx); err != nil {
+		_ = t.db.Close()
+		return nil, err
+	}
+	t.routes()
+	return t, nil
+}
+
+func (c *Config) setDefaults() {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.EpochLifetime == 0 {
+		c.EpochLifetime = defaultLifetime
+	}
+	if c.MaxExchanges == 0 {
+		c.MaxExchanges = defaultExchanges
+	}
+	if c.SessionCache == 0 {
+		c.SessionCache = defaultCache
+	}
+}
+
+func (t *TTP) routes() {
+	t.server = peer.NewServer(peer.ServerConfig{Identity: t.cfg.Identity, Trust: t.trust, Now: t.cfg.Now, Log: t.cfg.Log})
+	for pattern, handler := range map[string]utilityHandler{
+		"POST /v1/enrolment": t.handleEnrolment,
+		"PUT /v1/enrolment":  t.handleEnrolmentKey,
+		"POST /v1/meters":    t.handleMeters,
+		"POST /v1/exchanges": t.handleExchanges,
+		"POST /v1/messages":  t.handleMessages,
+		"PUT /v1/tariffs":    t.handleTariff,
+		"POST /v1/bills":     t.handleBills,
+		"GET /v1/bill-keys":  t.handleBillKeys,
+	} {
+		t.server.Handle(pattern, t.fromUtility(handler), peer.RoleUtility)
+	}
+}
+
+// Server is the TTP's server for utilities; the caller gives it a listener.
+func (t *TTP) Server() *peer.Server { return t.server }
+
+// Maintain does what is due by the clock: it renews the certificate, forgets
+// exchanges that nobody confirmed and destroys the keys of old epochs. Call it
+// at least once a day.
+func (t *TTP) Maintain(ctx context.Context) error {
+	now := t.cfg.Now()
+	if err := t.cfg.Identity.Renew(t.cfg.Authority, now); err != nil {
+		return fmt.Errorf("renew the TTP's certificate: %w", err)
+	}
+	return t.destroyOldEpochs(ctx, now)
+}
+
+// Close closes the registry. The caller closes the readings.
+func (t *TTP) Close() error {
+	if err := t.db.Close(); err != nil {
+		return fmt.Errorf("close TTP: %w", err)
+	}
+	return nil
+}
