@@ -1,0 +1,192 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"math/big"
+	"strconv"
+	"strings"
+
+	vectors "github.com/wattveil/wattveil/vectors/bill"
+)
+
+// line is a line without its amount.
+type line struct {
+	kind, band, quantity, unit, price string
+}
+
+// content is what a bill says, without what follows from it.
+type content struct {
+	issuer, currency string
+	decimals         int // of the currency
+	zone, from, to   string
+	lines            []line
+	tax              string // fraction; no tax line if empty
+	meter            meter
+}
+
+type meter struct {
+	salt      [16]byte
+	uc        uint32
+	pseudonym uint64
+}
+
+// testMeter is the meter of all vectors.
+func testMeter() meter {
+	m := meter{uc: 7, pseudonym: 0x0123456789abcdef}
+	for i := range m.salt {
+		m.salt[i] = 0xa0 + byte(i)
+	}
+	return m
+}
+
+func (m meter) subject() string {
+	msg := append([]byte{}, m.salt[:]...)
+	msg = binary.BigEndian.AppendUint32(msg, m.uc)
+	msg = binary.BigEndian.AppendUint64(msg, m.pseudonym)
+	sum := sha256.Sum256(msg)
+	return b64(sum[:])
+}
+
+func rat(s string) *big.Rat {
+	r, ok := new(big.Rat).SetString(s)
+	if !ok {
+		panic("not a number: " + s)
+	}
+	return r
+}
+
+// fixed writes a number with so many decimals, rounded half away from zero.
+func fixed(r *big.Rat, decimals int) string {
+	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(decimals)), nil)
+	scaled := new(big.Rat).Mul(new(big.Rat).Abs(r), new(big.Rat).SetInt(scale))
+	scaled.Add(scaled, big.NewRat(1, 2))
+	whole := new(big.Int).Quo(scaled.Num(), scaled.Denom()) // towards zero
+	digits := whole.String()
+	if len(digits) <= decimals {
+		digits = strings.Repeat("0", decimals+1-len(digits)) + digits
+	}
+	if decimals > 0 {
+		digits = digits[:len(digits)-decimals] + "." + digits[len(digits)-decimals:]
+	}
+	if r.Sign() < 0 && whole.Sign() != 0 {
+		return "-" + digits
+	}
+	return digits
+}
+
+// payload assembles the canonical payload.
+func (c content) payload() string {
+	total, imported, exported := new(big.Rat), new(big.Rat), new(big.Rat)
+	var lines []string
+	add := func(l line) {
+		amount := new(big.Rat).Mul(rat(l.quantity), rat(l.price))
+		switch l.kind {
+		case "import":
+			imported.Add(imported, rat(l.quantity))
+		case "export":
+			exported.Add(exported, rat(l.quantity))
+			amount.Neg(amount)
+		}
+		text := fixed(amount, c.decimals)
+		total.Add(total, rat(text))
+		lines = append(lines, l.json(text))
+	}
+	for _, l := range c.lines {
+		add(l)
+	}
+	if c.tax != "" {
+		add(line{kind: "tax", quantity: fixed(total, c.decimals), unit: c.currency, price: c.tax})
+	}
+	digest := sha256.Sum256([]byte("the tariff of the vectors"))
+	return `{"currency":"` + c.currency +
+		`","export_kwh":"` + fixed(exported, 3) +
+		`","from":"` + c.from +
+		`","import_kwh":"` + fixed(imported, 3) +
+		`","issuer":"` + c.issuer +
+		`","lines":[` + strings.Join(lines, ",") +
+		`],"subject":"` + c.meter.subject() +
+		`","tariff":"tou-2018","tariff_digest":"` + b64(digest[:]) +
+		`","timezone":"` + c.zone +
+		`","to":"` + c.to +
+		`","total":"` + fixed(total, c.decimals) +
+		`","v":1}`
+}
+
+func (l line) json(amount string) string {
+	band := ""
+	if l.band != "" {
+		band = `"band":"` + l.band + `",`
+	}
+	return `{"amount":"` + amount + `",` + band + `"kind":"` + l.kind + `","price":"` + l.price +
+		`","quantity":"` + l.quantity + `","unit":"` + l.unit + `"}`
+}
+
+func imports(band, quantity, price string) line {
+	return line{kind: "import", band: band, quantity: quantity, unit: "kWh", price: price}
+}
+
+func exports(band, quantity, price string) line {
+	return line{kind: "export", band: band, quantity: quantity, unit: "kWh", price: price}
+}
+
+func standing(days int, price string) line {
+	return line{kind: "standing", quantity: strconv.Itoa(days), unit: "day", price: price}
+}
+
+// march is a plain bill; the bad ones are made from it.
+func march() content {
+	return content{
+		issuer: "Example TTP", currency: "CHF", decimals: 2,
+		zone: "Europe/Zurich", from: "2018-03-01T00:00:00+01:00", to: "2018-04-01T00:00:00+02:00",
+		lines: []line{
+			imports("offpeak", "210.407", "0.1780"), imports("peak", "133.250", "0.2860"),
+			exports("peak", "12.004", "0.08"), standing(31, "0.30"),
+		},
+		tax: "0.081", meter: testMeter(),
+	}
+}
+
+// goodBills must all be accepted.
+func goodBills(k key) []vectors.Bill {
+	flat := march()
+	flat.zone, flat.from, flat.to, flat.tax = "UTC", "2024-02-28T00:00:00Z", "2024-03-01T00:00:00Z", ""
+	flat.lines = []line{imports("all", "1.000", "0.25")}
+	yen := march()
+	yen.currency, yen.decimals = "JPY", 0
+	dinar := march()
+	dinar.currency, dinar.decimals = "KWD", 3
+	credit := march()
+	credit.lines = []line{imports("all", "10.000", "0.20"), exports("all", "900.000", "0.11")}
+	half := march()
+	half.lines = []line{imports("a", "0.500", "0.01"), imports("b", "1.500", "0.01"), exports("a", "0.500", "0.01"), exports("b", "1.500", "0.01")}
+	half.tax = ""
+	below := march()
+	below.lines = []line{imports("a", "0.499", "0.01"), exports("a", "0.001", "0.99999999"), exports("b", "5.000", "0")}
+	named := march()
+	named.issuer = `Zähler & Söhne <"TTP">`
+	named.issuer = strings.ReplaceAll(named.issuer, `"`, `\"`)
+	large := march()
+	large.lines = []line{imports("all", "999999999999.999", "1000000")}
+	bills := []vectors.Bill{
+		{Name: "month", Why: "two bands, export in one, standing charge, tax; the zone's offset changes within the period", JWS: k.sign(march().payload())},
+		{Name: "flat", Why: "one line; UTC is written Z", JWS: k.sign(flat.payload())},
+		{Name: "no-decimals", Why: "a currency without a minor unit", JWS: k.sign(yen.payload())},
+		{Name: "three-decimals", Why: "a currency with three decimals", JWS: k.sign(dinar.payload())},
+		{Name: "credit", Why: "more earned than owed: total and tax are negative", JWS: k.sign(credit.payload())},
+		{Name: "half", Why: "a half is rounded away from zero, up and down", JWS: k.sign(half.payload())},
+		{Name: "below-half", Why: "less than a half is rounded to zero, which has no sign; an export price of 0", JWS: k.sign(below.payload())},
+		{Name: "issuer", Why: "a name with a quote, an umlaut and signs of HTML, escaped as RFC 8785 does", JWS: k.sign(named.payload())},
+		{Name: "large", Why: "numbers at the upper end", JWS: k.sign(large.payload())},
+	}
+	subject := vectors.Bill{Name: "subject", Why: "the subject is the meter's", JWS: k.sign(march().payload())}
+	return append(bills, testMeter().in(subject))
+}
+
+// in adds what checking the subject takes.
+func (m meter) in(b vectors.Bill) vectors.Bill {
+	const digits = 16
+	hex := strconv.FormatUint(m.pseudonym, 16)
+	b.Salt, b.UC, b.Pseudonym = b64(m.salt[:]), m.uc, strings.Repeat("0", digits-len(hex))+hex
+	return b
+}
