@@ -23,7 +23,7 @@
 // Decryption is in clpke/open, so that a program which must never decrypt can
 // be shown not to contain it.
 //
-// A key generation center that signs a second key for an identity leaves
+// A key generation center that signs two keys of one identity and serial leaves
 // evidence: see [CompareStatements].
 //
 // Types that hold a secret print, log and marshal as "[redacted]", cannot be
