@@ -24,12 +24,13 @@ func UpTopic(id wattveil.MeterID) string { return upPrefix + id.String() }
 // DownTopic is what a meter, and only that meter, subscribes to.
 func DownTopic(id wattveil.MeterID) string { return downPrefix + id.String() }
 
-// ParseUpTopic is the meter that publishes to a topic.
+// ParseUpTopic is the meter that publishes to a topic. It takes what [UpTopic]
+// gives, and no other spelling of it.
 func ParseUpTopic(topic string) (wattveil.MeterID, bool) {
 	rest, ok := strings.CutPrefix(topic, upPrefix)
 	if !ok {
 		return 0, false
 	}
 	id, err := wattveil.ParseMeterID(rest)
-	return id, err == nil
+	return id, err == nil && id.String() == rest
 }

@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"github.com/wattveil/wattveil"
@@ -29,8 +29,8 @@ type Config struct {
 	// Authenticate checks a meter's link password.
 	Authenticate func(id wattveil.MeterID, password string) bool
 	// Receive makes a frame durable. The frame is acknowledged when it returns
-	// nil, refused with "quota exceeded" on ErrFull and with an unspecified
-	// error otherwise.
+	// nil, refused with "quota exceeded" on ErrFull, with "payload format
+	// invalid" on wire.Malformed and with an unspecified error otherwise.
 	Receive func(id wattveil.MeterID, frame []byte) error
 	Log     *slog.Logger // discards if nil
 }
@@ -41,8 +41,10 @@ const (
 	maxInflight     = 64
 	maxPending      = 64
 	bufferSize      = 1024
-	listenerID      = "meters"
 	protocolVersion = 5
+	// The server publishes figures of its own, which nobody may subscribe to,
+	// and stops the world for them: once a day instead of once a second.
+	sysTopicSeconds = 24 * 60 * 60
 )
 
 // Broker is a running broker.
@@ -50,6 +52,9 @@ type Broker struct {
 	cfg    Config
 	server *mqtt.Server
 	closed atomic.Bool
+
+	mu      sync.Mutex
+	clients map[wattveil.MeterID]*mqtt.Client // the last session of each meter; guarded by mu
 }
 
 // Serve runs a broker on a listener until Close.
@@ -57,6 +62,29 @@ func Serve(l net.Listener, cfg Config) (*Broker, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	b := &Broker{cfg: cfg, clients: make(map[wattveil.MeterID]*mqtt.Client)}
+	b.server = mqtt.New(&mqtt.Options{
+		Capabilities:             capabilities(),
+		InlineClient:             true,
+		ClientNetReadBufferSize:  bufferSize,
+		ClientNetWriteBufferSize: bufferSize,
+		SysTopicResendInterval:   sysTopicSeconds,
+		Logger:                   slog.New(slog.DiscardHandler), // its lines carry meters' addresses
+	})
+	if err := b.server.AddHook(&hook{broker: b}, nil); err != nil {
+		return nil, fmt.Errorf("start broker: %w", err)
+	}
+	if err := b.server.AddListener(newListener(l, cfg.Log)); err != nil {
+		return nil, fmt.Errorf("start broker on %v: %w", l.Addr(), err)
+	}
+	if err := b.server.Serve(); err != nil {
+		return nil, fmt.Errorf("start broker on %v: %w", l.Addr(), err)
+	}
+	return b, nil
+}
+
+// capabilities are those of MQTT that meters need, and no others.
+func capabilities() *mqtt.Capabilities {
 	caps := mqtt.NewDefaultServerCapabilities()
 	caps.MinimumProtocolVersion = protocolVersion
 	caps.MaximumPacketSize = maxPacket
@@ -67,40 +95,46 @@ func Serve(l net.Listener, cfg Config) (*Broker, error) {
 	caps.MaximumSessionExpiryInterval = 0
 	caps.TopicAliasMaximum = 0
 	caps.RetainAvailable, caps.SharedSubAvailable, caps.WildcardSubAvailable, caps.SubIDAvailable = 0, 0, 0, 0
-	b := &Broker{cfg: cfg}
-	b.server = mqtt.New(&mqtt.Options{
-		Capabilities:             caps,
-		InlineClient:             true,
-		ClientNetReadBufferSize:  bufferSize,
-		ClientNetWriteBufferSize: bufferSize,
-		Logger:                   slog.New(slog.DiscardHandler), // its lines carry meters' addresses
-	})
-	if err := b.server.AddHook(&hook{broker: b}, nil); err != nil {
-		return nil, fmt.Errorf("start broker: %w", err)
-	}
-	if err := b.server.AddListener(listeners.NewNet(listenerID, l)); err != nil {
-		return nil, fmt.Errorf("start broker on %v: %w", l.Addr(), err)
-	}
-	if err := b.server.Serve(); err != nil {
-		return nil, fmt.Errorf("start broker on %v: %w", l.Addr(), err)
-	}
-	return b, nil
+	caps.Compatibilities.NoInheritedPropertiesOnAck = true // an acknowledgement repeats nothing of what it is for
+	return caps
 }
 
 // Send delivers a frame to a meter and tells whether it is connected here. It
 // does not wait for the meter's acknowledgement.
 func (b *Broker) Send(id wattveil.MeterID, frame []byte) bool {
-	client, ok := b.server.Clients.Get(id.String())
-	if !ok || client.Closed() || len(client.State.Subscriptions.GetAll()) == 0 {
+	client := b.client(id)
+	if client == nil || client.Closed() {
 		return false
+	}
+	subscription, ok := client.State.Subscriptions.Get(link.DownTopic(id))
+	if !ok {
+		return false
+	}
+	// When a meter connects again before its old connection is gone, the end
+	// of the old session may take the new one out of the server's tables.
+	if known, _ := b.server.Clients.Get(client.ID); known != client {
+		b.server.Clients.Add(client)
+		b.server.Topics.Subscribe(client.ID, subscription)
 	}
 	return b.server.Publish(link.DownTopic(id), frame, false, 1) == nil
 }
 
-// Connected is the number of meters connected now.
-func (b *Broker) Connected() int { return int(atomic.LoadInt64(&b.server.Info.ClientsConnected)) }
+// Disconnect ends a meter's connection, if it has one here. It waits for
+// nothing.
+func (b *Broker) Disconnect(id wattveil.MeterID) {
+	if client := b.client(id); client != nil {
+		client.Stop(packets.ErrNotAuthorized)
+	}
+}
 
-// Close ends all connections.
+// Connected is the number of meters connected now.
+func (b *Broker) Connected() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.clients)
+}
+
+// Close ends all connections and waits for the frames that are being taken.
 func (b *Broker) Close() error {
 	if b.closed.Swap(true) {
 		return nil
@@ -111,62 +145,23 @@ func (b *Broker) Close() error {
 	return nil
 }
 
-// hook is the broker's policy in the server's terms.
-type hook struct {
-	mqtt.HookBase
-	broker *Broker
+func (b *Broker) client(id wattveil.MeterID) *mqtt.Client {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.clients[id]
 }
 
-// ID names the hook.
-func (h *hook) ID() string { return "wattveil" }
-
-// Provides lists the methods below.
-func (h *hook) Provides(b byte) bool {
-	return b == mqtt.OnConnectAuthenticate || b == mqtt.OnACLCheck || b == mqtt.OnPublish
+func (b *Broker) enter(id wattveil.MeterID, client *mqtt.Client) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.clients[id] = client
 }
 
-// OnConnectAuthenticate lets a meter in that names itself alike twice and
-// knows its link password.
-func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
-	id, err := wattveil.ParseMeterID(cl.ID)
-	if err != nil || string(pk.Connect.Username) != cl.ID {
-		return false
-	}
-	return h.broker.cfg.Authenticate(id, string(pk.Connect.Password))
-}
-
-// OnACLCheck confines a meter to its own two topics.
-func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
-	id, err := wattveil.ParseMeterID(cl.ID)
-	if err != nil {
-		return false
-	}
-	if write {
-		return topic == link.UpTopic(id)
-	}
-	return topic == link.DownTopic(id)
-}
-
-// OnPublish hands a frame to the collector before it is acknowledged. The
-// server acknowledges success for any error that is not a bare packets.Code,
-// so each way out of here is one.
-func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
-	if cl.Net.Inline {
-		return pk, nil // our own downlink
-	}
-	id, ok := link.ParseUpTopic(pk.TopicName)
-	if !ok || pk.FixedHeader.Qos != 1 || pk.FixedHeader.Retain {
-		return pk, packets.ErrRejectPacket
-	}
-	switch err := h.broker.cfg.Receive(id, pk.Payload); {
-	case err == nil:
-		return pk, packets.CodeSuccessIgnore // taken; there is nobody to route it to
-	case errors.Is(err, ErrFull):
-		return pk, packets.ErrQuotaExceeded
-	case errors.Is(err, wire.Malformed):
-		return pk, packets.ErrPayloadFormatInvalid
-	default:
-		h.broker.cfg.Log.Error("frame not taken", "error", err)
-		return pk, packets.ErrUnspecifiedError
+// leave forgets a session, unless the meter has a newer one.
+func (b *Broker) leave(id wattveil.MeterID, client *mqtt.Client) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.clients[id] == client {
+		delete(b.clients, id)
 	}
 }
