@@ -1,0 +1,235 @@
+package utility
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+
+	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/bill"
+	"github.com/wattveil/wattveil/clpke"
+	"github.com/wattveil/wattveil/internal/registry"
+	"github.com/wattveil/wattveil/kgc"
+	"github.com/wattveil/wattveil/peer"
+	"github.com/wattveil/wattveil/wire"
+)
+
+// ttpKeys is what the utility knows of its TTP.
+type ttpKeys struct {
+	number        wattveil.UCNumber
+	rootKey       [wire.PointSize]byte
+	statement     []byte
+	rootStatement []byte
+}
+
+func (u *Utility) ttp(ctx context.Context) (*ttpKeys, error) {
+	var k ttpKeys
+	var root []byte
+	found, err := registry.Find(u.db.QueryRowContext(ctx,
+		`SELECT uc_number, root_key, statement, root_statement FROM ttp WHERE id = 1`),
+		&k.number, &root, &k.statement, &k.rootStatement)
+	if err != nil {
+		return nil, fmt.Errorf("keys of the TTP: %w", err)
+	}
+	if !found {
+		return nil, fmt.Errorf("%w: the TTP is not enrolled yet", wire.Unavailable)
+	}
+	copy(k.rootKey[:], root)
+	return &k, nil
+}
+
+// The bodies of the enrolment (spec/protocol.md section 4.5).
+type (
+	enrolment struct {
+		Number  wattveil.UCNumber `json:"uc_number"`
+		Name    string            `json:"name"`
+		Mu      []byte            `json:"mu"`
+		RootKey []byte            `json:"root_key"`
+	}
+	enrolmentKey struct {
+		Statement   []byte `json:"statement"`
+		PartialKey  []byte `json:"partial_key"`
+		Certificate []byte `json:"kgc_certificate"`
+	}
+	enrolmentRoot struct {
+		Root []byte `json:"root_statement"`
+	}
+	meterStatements struct {
+		Statements [][]byte `json:"statements"`
+	}
+	meterStatementsAnswer struct {
+		Refused []struct {
+			Position int        `json:"position"`
+			Class    wire.Class `json:"class"`
+		} `json:"refused"`
+	}
+)
+
+// EnrolTTP issues the TTP's key and fetches its bill keys. It comes before any
+// meter, and again to renew the key with a higher serial.
+func (u *Utility) EnrolTTP(ctx context.Context) error {
+	var e enrolment
+	if err := u.ask(ctx, "POST", "/v1/enrolment", nil, &e); err != nil {
+		return fmt.Errorf("enrol the TTP: %w", err)
+	}
+	mu, err := clpke.ParsePoint(e.Mu)
+	if err != nil {
+		return fmt.Errorf("enrol the TTP: its user value: %w", err)
+	}
+	if e.Name != u.cfg.TTPName.Org {
+		return fmt.Errorf("enrol the TTP: it calls itself %q, want %q", e.Name, u.cfg.TTPName.Org)
+	}
+	var serial uint32
+	err = u.db.QueryRowContext(ctx, `SELECT coalesce((SELECT serial FROM ttp WHERE id = 1), 0) + 1`).Scan(&serial)
+	if err != nil {
+		return fmt.Errorf("enrol the TTP: %w", err)
+	}
+	signed, root, err := u.issueTTP(ctx, e, mu, serial)
+	if err != nil {
+		return fmt.Errorf("enrol the TTP: %w", err)
+	}
+	var keys bill.KeySet
+	if err := u.ask(ctx, "GET", "/v1/bill-keys", nil, &keys); err != nil {
+		return fmt.Errorf("bill keys of the TTP: %w", err)
+	}
+	set, err := json.Marshal(keys)
+	if err != nil {
+		return fmt.Errorf("bill keys of the TTP: %w", err)
+	}
+	_, err = u.db.ExecContext(ctx, `
+		INSERT OR REPLACE INTO ttp (id, uc_number, name, serial, root_key, statement, root_statement, bill_keys)
+		VALUES (1, ?, ?, ?, ?, ?, ?, ?)`, e.Number, e.Name, serial, e.RootKey, signed, root, set)
+	if err != nil {
+		return fmt.Errorf("keep the TTP's keys: %w", err)
+	}
+	return nil
+}
+
+// issueTTP issues the TTP's key and returns its statement and root statement.
+func (u *Utility) issueTTP(ctx context.Context, e enrolment, mu clpke.Point, serial uint32) (signed, root []byte, err error) {
+	center, err := kgc.New(kgc.Config{Master: u.master, Signer: u.signer, UC: e.Number})
+	if err != nil {
+		return nil, nil, err
+	}
+	now := u.cfg.Now()
+	statement, partial, err := center.Issue(clpke.TTPIdentity(e.Number, e.Name), mu, serial,
+		now.Add(-statementBackdate).Unix(), now.Add(statementLifetime).Unix())
+	if err != nil {
+		return nil, nil, err
+	}
+	cert, err := u.KGCCertificate()
+	if err != nil {
+		return nil, nil, err
+	}
+	var answer enrolmentRoot
+	request := enrolmentKey{Statement: statement, PartialKey: partial.Bytes(), Certificate: cert.Raw}
+	if err := u.ask(ctx, "PUT", "/v1/enrolment", request, &answer); err != nil {
+		return nil, nil, err
+	}
+	rootPoint, err := clpke.ParsePoint(e.RootKey)
+	if err != nil {
+		return nil, nil, fmt.Errorf("root key: %w", err)
+	}
+	rootKey, err := rootPoint.ECDSA()
+	if err != nil {
+		return nil, nil, fmt.Errorf("root key: %w", err)
+	}
+	_, err = clpke.VerifyRoot(answer.Root, rootKey)
+	return statement, answer.Root, err
+}
+
+const maxStatementsPerRequest = 4096
+
+// EnrolMeters sends the statements that the TTP does not have yet, in random
+// order, so that their order does not tell who registered when.
+func (u *Utility) EnrolMeters(ctx context.Context) error {
+	waiting, err := u.waitingStatements(ctx)
+	if err != nil || len(waiting) == 0 {
+		return err
+	}
+	var answer meterStatementsAnswer
+	body := meterStatements{Statements: make([][]byte, len(waiting))}
+	for i, w := range waiting {
+		body.Statements[i] = w.signed
+	}
+	if err := u.ask(ctx, "POST", "/v1/meters", body, &answer); err != nil {
+		return fmt.Errorf("enrol %d meters: %w", len(waiting), err)
+	}
+	refused := make(map[int]wire.Class)
+	for _, r := range answer.Refused {
+		refused[r.Position] = r.Class
+	}
+	for i, w := range waiting {
+		if class, bad := refused[i]; bad {
+			u.counts.add(class)
+			u.cfg.Log.Error("TTP refused a statement", "pseudonym", w.pseudonym, "class", string(class))
+			continue
+		}
+		_, err := u.db.ExecContext(ctx, `UPDATE statements SET enrolled = 1 WHERE an_id = ? AND serial = ?`, int64(w.pseudonym), w.serial)
+		if err != nil {
+			return fmt.Errorf("note enrolment: %w", err)
+		}
+	}
+	return nil
+}
+
+type waitingStatement struct {
+	pseudonym wattveil.Pseudonym
+	serial    uint32
+	signed    []byte
+}
+
+func (u *Utility) waitingStatements(ctx context.Context) ([]waitingStatement, error) {
+	rows, err := u.db.QueryContext(ctx,
+		`SELECT an_id, serial, statement FROM statements WHERE enrolled = 0 LIMIT ?`, maxStatementsPerRequest)
+	if err != nil {
+		return nil, fmt.Errorf("statements to enrol: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var list []waitingStatement
+	for rows.Next() {
+		var w waitingStatement
+		var anID int64
+		if err := rows.Scan(&anID, &w.serial, &w.signed); err != nil {
+			return nil, fmt.Errorf("statements to enrol: %w", err)
+		}
+		w.pseudonym = wattveil.Pseudonym(anID)
+		list = append(list, w)
+	}
+	for i := len(list) - 1; i > 0; i-- {
+		j, err := rand.Int(rand.Reader, big.NewInt(int64(i+1)))
+		if err != nil {
+			return nil, fmt.Errorf("shuffle statements: %w", err)
+		}
+		list[i], list[j.Int64()] = list[j.Int64()], list[i]
+	}
+	return list, rows.Err()
+}
+
+// ask calls the TTP with JSON bodies.
+func (u *Utility) ask(ctx context.Context, method, path string, request, answer any) error {
+	var body []byte
+	if request != nil {
+		var err error
+		if body, err = json.Marshal(request); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	out, err := u.call(ctx, method, path, body)
+	if err != nil || answer == nil {
+		return err
+	}
+	if err := json.Unmarshal(out, answer); err != nil {
+		return fmt.Errorf("answer of the TTP to %s: %w", path, err)
+	}
+	return nil
+}
+
+// isRefusal tells an answer of the TTP that says no from a missing answer.
+func isRefusal(err error) bool {
+	var refusal *peer.Refusal
+	return errors.As(err, &refusal) && refusal.Class != wire.Unavailable
+}

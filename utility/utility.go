@@ -1,0 +1,240 @@
+// Package utility is the utility company's server. It knows which meter is
+// whose, checks what meters send, puts pseudonyms in the place of their names
+// and passes on what it cannot read. It asks the TTP for bills and verifies
+// them.
+//
+// registration.go runs the key generation center towards meters, forward.go
+// takes what collectors post, pool.go mixes the collectors of one interval,
+// relay.go calls the TTP, billing.go asks for bills.
+package utility
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/internal/registry"
+	"github.com/wattveil/wattveil/internal/sealed"
+	"github.com/wattveil/wattveil/kgc"
+	"github.com/wattveil/wattveil/peer"
+	"github.com/wattveil/wattveil/wire"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// TTP is the connection to the TTP; *peer.Client is one.
+type TTP interface {
+	Do(ctx context.Context, method, path string, body []byte) ([]byte, error)
+}
+
+// Names draws the names of meters. The default draws 64 random bits each.
+type Names interface {
+	MeterID() wattveil.MeterID
+	Pseudonym(wattveil.MeterID) wattveil.Pseudonym
+}
+
+// Config is what a utility needs. Dir is its own folder, which the caller has
+// locked.
+type Config struct {
+	Dir       string
+	Org       string // as in its certificates; also its collector domain
+	Authority *peer.Authority
+	Identity  *peer.Identity
+	TTP       TTP
+	TTPName   peer.Name
+	Names     Names // random if nil
+	Now       func() time.Time
+	Log       *slog.Logger // discards if nil
+
+	PoolWindow  time.Duration // real time to wait for all collectors of an interval; 60 s if zero
+	EnrolEvery  time.Duration // how often meters' statements go to the TTP; at once if zero
+	MemberCache int           // meters held ready in memory; 1,048,576 if zero
+}
+
+// Utility is a running utility. It is safe for concurrent use.
+type Utility struct {
+	cfg     Config
+	db      *sql.DB
+	seal    *sealed.Key
+	master  *kgc.MasterKey
+	signer  *ecdsa.PrivateKey
+	trust   *peer.Trust
+	members *lru.Cache[wattveil.MeterID, *member]
+	taggers sync.Pool
+	pool    *pool
+	server  *peer.Server
+	counts  counts
+
+	mu        sync.Mutex
+	answers   map[string]*storedAnswer      // by collector
+	rekey     map[wattveil.MeterID]rekeyDue // notices to repeat
+	lastEnrol time.Time
+}
+
+const (
+	defaultPoolWindow = time.Minute
+	defaultMembers    = 1 << 20
+)
+
+// Open opens the utility in its folder, and makes master key, signing key and
+// registry if they are missing.
+func Open(ctx context.Context, cfg Config) (*Utility, error) {
+	cfg.setDefaults()
+	u := &Utility{
+		cfg: cfg, trust: peer.NewTrust(), counts: newCounts(),
+		answers: make(map[string]*storedAnswer),
+		rekey:   make(map[wattveil.MeterID]rekeyDue),
+	}
+	u.taggers.New = func() any { return wire.NewTagger() }
+	if err := u.loadKeys(); err != nil {
+		return nil, err
+	}
+	schema, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("open utility: %w", err)
+	}
+	if u.members, err = lru.New[wattveil.MeterID, *member](cfg.MemberCache); err != nil {
+		return nil, fmt.Errorf("open utility: %w", err)
+	}
+	if u.db, err = registry.Open(ctx, filepath.Join(cfg.Dir, "utility.db"), schema); err != nil {
+		return nil, err
+	}
+	collectors, err := u.collectors(ctx)
+	if err != nil {
+		return nil, errors.Join(err, u.db.Close())
+	}
+	u.pool = newPool(cfg.PoolWindow, collectors, u.relay)
+	u.trust.Pin(cfg.Org, peer.RoleCollector, cfg.Authority.Certificate)
+	u.server = peer.NewServer(peer.ServerConfig{Identity: cfg.Identity, Trust: u.trust, Now: cfg.Now, Log: cfg.Log})
+	u.server.Handle("POST /v1/forward", u.handleForward, peer.RoleCollector)
+	u.server.Handle("POST /v1/certificate", u.handleCertificate, peer.RoleCollector)
+	return u, nil
+}
+
+func (c *Config) setDefaults() {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Names == nil {
+		c.Names = randomNames{}
+	}
+	if c.PoolWindow == 0 {
+		c.PoolWindow = defaultPoolWindow
+	}
+	if c.MemberCache == 0 {
+		c.MemberCache = defaultMembers
+	}
+}
+
+// loadKeys reads the folder's keys, or draws them.
+func (u *Utility) loadKeys() (err error) {
+	if u.seal, err = sealed.LoadKey(filepath.Join(u.cfg.Dir, "seal.key")); err != nil {
+		return err
+	}
+	if u.signer, err = peer.LoadOrMakeKey(filepath.Join(u.cfg.Dir, "kgc.key")); err != nil {
+		return err
+	}
+	const context = "master.key"
+	path := filepath.Join(u.cfg.Dir, context)
+	box, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return u.makeMaster(path, context)
+	}
+	if err != nil {
+		return fmt.Errorf("master key: %w", err)
+	}
+	raw, err := u.seal.Open(context, box)
+	if err != nil {
+		return err
+	}
+	u.master, err = kgc.ParseMasterKey(raw)
+	return err
+}
+
+// Server is the utility's server for collectors; the caller gives it a
+// listener.
+func (u *Utility) Server() *peer.Server { return u.server }
+
+// Maintain does what is due by the clock: it renews the certificate and enrols
+// meters at the TTP. Call it every interval.
+func (u *Utility) Maintain(ctx context.Context) error {
+	now := u.cfg.Now()
+	if err := u.cfg.Identity.Renew(u.cfg.Authority, now); err != nil {
+		return fmt.Errorf("renew the utility's certificate: %w", err)
+	}
+	u.mu.Lock()
+	due := now.Sub(u.lastEnrol) >= u.cfg.EnrolEvery
+	u.mu.Unlock()
+	if !due {
+		return nil
+	}
+	if err := u.EnrolMeters(ctx); err != nil {
+		return err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.lastEnrol = now
+	return nil
+}
+
+// AddCollector makes a collector known and issues its certificate.
+func (u *Utility) AddCollector(ctx context.Context, instance string) (*peer.Identity, error) {
+	name := peer.Name{Org: u.cfg.Org, Role: peer.RoleCollector, Instance: instance}
+	id, err := peer.NewIdentity(u.cfg.Authority, name, nil, u.cfg.Now())
+	if err != nil {
+		return nil, fmt.Errorf("add collector: %w", err)
+	}
+	if _, err := u.db.ExecContext(ctx, `INSERT OR IGNORE INTO collectors (instance) VALUES (?)`, instance); err != nil {
+		return nil, fmt.Errorf("add collector %s: %w", instance, err)
+	}
+	u.pool.expect(instance)
+	return id, nil
+}
+
+func (u *Utility) collectors(ctx context.Context) ([]string, error) {
+	rows, err := u.db.QueryContext(ctx, `SELECT instance FROM collectors`)
+	if err != nil {
+		return nil, fmt.Errorf("load collectors: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var list []string
+	for rows.Next() {
+		var instance string
+		if err := rows.Scan(&instance); err != nil {
+			return nil, fmt.Errorf("load collectors: %w", err)
+		}
+		list = append(list, instance)
+	}
+	return list, rows.Err()
+}
+
+// KGCCertificate is the certificate of the key that signs statements.
+func (u *Utility) KGCCertificate() (*x509.Certificate, error) {
+	name := peer.Name{Org: u.cfg.Org, Role: peer.RoleKGC}
+	return u.cfg.Authority.Issue(name, u.signer.Public(), nil, u.cfg.Now())
+}
+
+// Close closes the registry.
+func (u *Utility) Close() error {
+	if err := u.db.Close(); err != nil {
+		return fmt.Errorf("close utility: %w", err)
+	}
+	return nil
+}
