@@ -1,0 +1,37 @@
+// Package meter is the agent on a smart meter. It reads the registers at each
+// interval's end, keeps the readings in a ring, seals them for the TTP and
+// publishes them to a collector, which cannot read them and neither can the
+// utility behind it (spec/protocol.md sections 2, 4, 5.4 and 6).
+//
+// An [Agent] needs a link to its collectors, a source of readings and a vault:
+//
+//	          provision.Record
+//	                 │
+//	Source ──▶ ┌───────────┐ ──▶ Link.Publish
+//	 registers │   Agent   │      M1, M3, registration request, data
+//	           └───────────┘ ◀── Link.Receive
+//	                 │            M2, registration answer, rekey notice
+//	               Vault
+//
+// and goes through these states:
+//
+//	unregistered ── valid answer ──▶ registered ── start ──▶ exchanging ── M2 ──▶ keyed
+//	                                                            ▲                   │
+//	                                                            └──── rekey due ────┘
+//
+// [Agent.Step] does all that is due at one moment and is what tests and
+// simulations call; [Agent.Run] calls it whenever something is due.
+//
+// # What is never lost, and what is never done twice
+//
+// A reading stays in the ring until newer ones need its place, 40 days later
+// unless set otherwise. It is pending until the collector has acknowledged the
+// message that carries it, and pending again when a rekey notice says that the
+// TTP could not open that message. A sealed message is sent again with the
+// same bytes only. Counters are reserved in the vault before they are used,
+// and after a start nothing is sealed under an epoch of the start before: the
+// agent negotiates a new one first.
+//
+// The ring is in memory. What a meter had not sent when it stopped is gone;
+// since it sends registers and not intervals, no energy is.
+package meter
