@@ -42,7 +42,13 @@ type Error struct {
 }
 
 // Error is one line.
-func (e *Error) Error() string { return "bill refused (" + string(e.Class) + "): " + e.Detail }
+func (e *Error) Error() string {
+	what := "bill"
+	if e.Class == ErrKeySet {
+		what = "keys"
+	}
+	return what + " refused (" + string(e.Class) + "): " + e.Detail
+}
 
 // Unwrap is the class, so that errors.Is(err, bill.ErrSignature) holds.
 func (e *Error) Unwrap() error { return e.Class }

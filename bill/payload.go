@@ -34,22 +34,30 @@ func lineMembers() []member {
 
 // parsePayload reads a payload and refuses every text but the canonical one of
 // what it says (spec/bill.md section 4). It does not check the values.
+//
+// A text that is equal to the canonical form of what was read from it has no
+// white space, no member twice, and all members and no others. Only to name
+// what is wrong is the text looked at step by step.
 func parsePayload(data []byte) (Bill, error) {
+	var b Bill
+	if err := json.Unmarshal(data, &b); err == nil && b.V == Version {
+		canonical, err := b.canonical()
+		if err == nil && bytes.Equal(canonical, data) {
+			return b, nil
+		}
+	}
+	return Bill{}, diagnose(data)
+}
+
+// diagnose says why a text is not the canonical form of a bill.
+func diagnose(data []byte) error {
 	if err := checkText(data); err != nil {
-		return Bill{}, err
+		return err
 	}
 	if err := checkMembers(data); err != nil {
-		return Bill{}, err
+		return err
 	}
-	var b Bill
-	if err := json.Unmarshal(data, &b); err != nil {
-		return Bill{}, refuse(ErrMember, "the payload does not fit: %v", err)
-	}
-	canonical, err := b.canonical()
-	if err != nil || !bytes.Equal(canonical, data) {
-		return Bill{}, refuse(ErrCanonical, "the payload is not canonical JSON (RFC 8785)")
-	}
-	return b, nil
+	return refuse(ErrCanonical, "the payload is not canonical JSON (RFC 8785)")
 }
 
 // checkText checks the payload as JSON, whatever it says.
