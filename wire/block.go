@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/wattveil/wattveil"
 )
@@ -18,7 +19,6 @@ const (
 	deltaSize     = 4
 	deltasInUnit  = BlockUnit / deltaSize
 	statusRunSize = 3
-	registerBytes = 5
 )
 
 // BlockSize is the length of a block of n readings, 1 to [MaxReadings]: a
@@ -41,13 +41,13 @@ func ReadingsIn(messageSize int) (least, most int) {
 // Fit is 0 if res is no resolution or the first time does not fit 32 bits.
 func Fit(res wattveil.Resolution, readings []wattveil.Reading, limit int) int {
 	limit = min(limit, len(readings), MaxReadings)
-	if limit < 1 || res.Code() == 0 || readings[0].Time < 0 || readings[0].Time > math.MaxUint32 {
+	if limit < 1 || !starts(res, &readings[0]) {
 		return 0
 	}
 	fit, runs := 1, 0
 	for n := 2; n <= limit; n++ {
-		prev, next := readings[n-2], readings[n-1]
-		if next.Time-prev.Time != int64(res) || next.Time > math.MaxUint32 || !deltaFits(prev, next) {
+		prev, next := &readings[n-2], &readings[n-1]
+		if _, ok := delta(res, prev, next); !ok {
 			break
 		}
 		if next.Status != prev.Status {
@@ -66,41 +66,59 @@ func statusRoom(n int) int {
 	return (BlockSize(n) - blockHead - deltaSize*(n-1)) / statusRunSize
 }
 
-func deltaFits(prev, next wattveil.Reading) bool {
-	return next.Import.Since(prev.Import) <= math.MaxUint16 && next.Export.Since(prev.Export) <= math.MaxUint16
+// starts tells whether a block can begin with a reading.
+func starts(res wattveil.Resolution, first *wattveil.Reading) bool {
+	return res.Code() != 0 && first.Time >= 0 && first.Time <= math.MaxUint32
+}
+
+// delta is what a block holds of a reading behind another: import and export
+// in the high and low half. It tells whether the reading can stand there.
+func delta(res wattveil.Resolution, prev, next *wattveil.Reading) (uint32, bool) {
+	in, out := uint64(next.Import.Since(prev.Import)), uint64(next.Export.Since(prev.Export))
+	ok := in|out <= math.MaxUint16 && next.Time-prev.Time == int64(res) && next.Time <= math.MaxUint32
+	return uint32(in<<16 | out), ok
 }
 
 // AppendBlock appends the block of all readings to dst. It fails if they do
 // not fit one block; [Fit] tells how many do.
 func AppendBlock(dst []byte, res wattveil.Resolution, readings []wattveil.Reading) ([]byte, error) {
 	n := len(readings)
-	if n == 0 || Fit(res, readings, n) != n {
-		return dst, fmt.Errorf("%w: %d readings at %v do not fit one block", Malformed, n, res)
+	if n < 1 || n > MaxReadings || !starts(res, &readings[0]) {
+		return dst, fmt.Errorf("%w: no block of %d readings at %v", Malformed, n, res)
 	}
-	first, size := readings[0], len(dst)+BlockSize(n)
-	dst = append(dst, blockVersion, res.Code(), byte(n))
-	dst = binary.BigEndian.AppendUint32(dst, uint32(first.Time))
-	dst = appendRegister(dst, first.Import)
-	dst = appendRegister(dst, first.Export)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(first.Status))
+	out := slices.Grow(dst, BlockSize(n))[:len(dst)+BlockSize(n)]
+	block := out[len(dst):]
+	putHead(block, res, byte(n), &readings[0])
+	deltas, runs := block[blockHead:blockHead+deltaSize*(n-1)], block[blockHead+deltaSize*(n-1):]
+	clear(runs)
 	for i := 1; i < n; i++ {
-		dst = binary.BigEndian.AppendUint16(dst, uint16(readings[i].Import.Since(readings[i-1].Import)))
-		dst = binary.BigEndian.AppendUint16(dst, uint16(readings[i].Export.Since(readings[i-1].Export)))
-	}
-	for i := 1; i < n; i++ {
-		if readings[i].Status != readings[i-1].Status {
-			dst = append(dst, byte(i))
-			dst = binary.BigEndian.AppendUint16(dst, uint16(readings[i].Status))
+		prev, next := &readings[i-1], &readings[i]
+		d, ok := delta(res, prev, next)
+		changed := next.Status != prev.Status
+		if !ok || changed && len(runs) < statusRunSize {
+			return dst, fmt.Errorf("%w: reading %d of %d does not fit the block", Malformed, i+1, n)
+		}
+		binary.BigEndian.PutUint32(deltas[deltaSize*(i-1):], d)
+		if changed {
+			runs[0] = byte(i)
+			binary.BigEndian.PutUint16(runs[1:], uint16(next.Status))
+			runs = runs[statusRunSize:]
 		}
 	}
-	for len(dst) < size {
-		dst = append(dst, 0)
-	}
-	return dst, nil
+	return out, nil
 }
 
-func appendRegister(dst []byte, r wattveil.Register) []byte {
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], uint64(r)%wattveil.RegisterModulus)
-	return append(dst, b[8-registerBytes:]...)
+// putHead writes what stands before the deltas.
+func putHead(block []byte, res wattveil.Resolution, n byte, first *wattveil.Reading) {
+	block[0], block[1], block[2] = blockVersion, res.Code(), n
+	binary.BigEndian.PutUint32(block[3:], uint32(first.Time))
+	putRegister(block[7:], first.Import)
+	putRegister(block[12:], first.Export)
+	binary.BigEndian.PutUint16(block[17:], uint16(first.Status))
+}
+
+// putRegister writes the low 5 bytes of a register: its value modulo 2^40.
+func putRegister(dst []byte, r wattveil.Register) {
+	dst[0] = byte(r >> 32)
+	binary.BigEndian.PutUint32(dst[1:], uint32(r))
 }
