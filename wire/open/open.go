@@ -39,10 +39,10 @@ func NewKey(m wattveil.Meter, epoch wattveil.Epoch, up *wire.DirectionKey) (*Key
 }
 
 // Format redacts under every verb.
-func (k *Key) Format(f fmt.State, _ rune) { redact(f) }
+func (k Key) Format(f fmt.State, _ rune) { redact(f) }
 
 // LogValue redacts.
-func (k *Key) LogValue() slog.Value { return slog.StringValue(redacted) }
+func (k Key) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // Epoch is the epoch that the key belongs to.
 func (k *Key) Epoch() wattveil.Epoch { return k.epoch }
@@ -64,10 +64,10 @@ type Opener struct {
 }
 
 // Format redacts under every verb: the opener holds the last block.
-func (o *Opener) Format(f fmt.State, _ rune) { redact(f) }
+func (o Opener) Format(f fmt.State, _ rune) { redact(f) }
 
 // LogValue redacts.
-func (o *Opener) LogValue() slog.Value { return slog.StringValue(redacted) }
+func (o Opener) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 const redacted = "[secret]"
 
