@@ -35,11 +35,16 @@ var (
 	ErrNotAcknowledged = errors.New("collector did not acknowledge the frame")
 )
 
+var errClosed = errors.New("it is closed")
+
 const (
 	defaultAckTimeout = 10 * time.Second
 	keepAliveSeconds  = 30
 	connectTimeout    = 10 * time.Second
+	minBackoff        = 50 * time.Millisecond
 	maxBackoff        = 30 * time.Second
+	firstBackoff      = time.Second
+	backoffFactor     = 1.6
 	downlinkBuffer    = 64
 )
 
@@ -48,11 +53,13 @@ const (
 type Client struct {
 	cfg      Config
 	conn     *autopaho.ConnectionManager
+	ctx      context.Context // until Close
 	cancel   context.CancelFunc
 	downlink chan []byte
 
-	mu    sync.Mutex
-	ready chan struct{} // closed while subscribed
+	mu         sync.Mutex
+	ready      chan struct{}      // closed while subscribed
+	disconnect context.CancelFunc // ends what waits for the present connection
 }
 
 // Dial starts to connect and returns at once. It fails only if the
@@ -69,7 +76,12 @@ func Dial(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &Client{cfg: cfg, cancel: cancel, downlink: make(chan []byte, downlinkBuffer), ready: make(chan struct{})}
+	c := &Client{
+		cfg: cfg, ctx: ctx, cancel: cancel,
+		downlink:   make(chan []byte, downlinkBuffer),
+		ready:      make(chan struct{}),
+		disconnect: func() {},
+	}
 	c.conn, err = autopaho.NewConnection(ctx, c.pahoConfig(urls))
 	if err != nil {
 		cancel()
@@ -95,17 +107,15 @@ func parseBrokers(brokers []string) ([]*url.URL, error) {
 
 func (c *Client) pahoConfig(urls []*url.URL) autopaho.ClientConfig {
 	return autopaho.ClientConfig{
-		ServerUrls:                    urls,
-		TlsCfg:                        c.cfg.TLS,
-		KeepAlive:                     keepAliveSeconds,
-		CleanStartOnInitialConnection: true,
-		ConnectTimeout:                connectTimeout,
-		ConnectUsername:               c.cfg.ID.String(),
-		ConnectPassword:               []byte(c.cfg.Password),
-		ReconnectBackoff:              autopaho.NewExponentialBackoff(50*time.Millisecond, maxBackoff, time.Second, 1.6),
-		OnConnectionUp:                func(*autopaho.ConnectionManager, *paho.Connack) { go c.subscribe() },
-		OnConnectionDown:              c.connectionDown,
-		OnConnectError:                func(error) { c.cfg.Log.Debug("no connection to the collector", "meter", c.cfg.ID) },
+		ServerUrls:           urls,
+		TlsCfg:               c.cfg.TLS,
+		KeepAlive:            keepAliveSeconds,
+		ConnectPacketBuilder: c.connect,
+		ConnectTimeout:       connectTimeout,
+		ReconnectBackoff:     autopaho.NewExponentialBackoff(minBackoff, maxBackoff, firstBackoff, backoffFactor),
+		OnConnectionUp:       c.connectionUp,
+		OnConnectionDown:     c.connectionDown,
+		OnConnectError:       func(error) { c.cfg.Log.Debug("no connection to the collector", "meter", c.cfg.ID) },
 		ClientConfig: paho.ClientConfig{
 			ClientID:          c.cfg.ID.String(),
 			PacketTimeout:     c.cfg.AckTimeout,
@@ -114,23 +124,57 @@ func (c *Client) pahoConfig(urls []*url.URL) autopaho.ClientConfig {
 	}
 }
 
-// subscribe runs after each connect. Until it is done no frame is published,
-// so that no answer is missed.
-func (c *Client) subscribe() {
-	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.AckTimeout)
+// connect fills in the CONNECT packet. Every connection starts anew: what was
+// under way on the last one is published again by whoever published it.
+func (c *Client) connect(p *paho.Connect, _ *url.URL) (*paho.Connect, error) {
+	p.CleanStart = true
+	p.UsernameFlag, p.Username = true, c.cfg.ID.String()
+	p.PasswordFlag, p.Password = true, []byte(c.cfg.Password)
+	return p, nil
+}
+
+func (c *Client) connectionUp(*autopaho.ConnectionManager, *paho.Connack) {
+	ctx, cancel := context.WithCancel(c.ctx)
+	c.mu.Lock()
+	c.disconnect = cancel
+	c.mu.Unlock()
+	go c.subscribe(ctx)
+}
+
+// subscribe runs after each connect, until it has succeeded or the connection
+// is lost. Until then no frame is published, so that no answer is missed.
+func (c *Client) subscribe(ctx context.Context) {
+	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
+		if err := c.trySubscribe(ctx); err == nil {
+			c.subscribedNow(ctx)
+			return
+		}
+		if ctx.Err() == nil {
+			c.cfg.Log.Warn("collector refused the subscription", "meter", c.cfg.ID)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (c *Client) trySubscribe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.AckTimeout)
 	defer cancel()
 	_, err := c.conn.Subscribe(ctx, &paho.Subscribe{
 		Subscriptions: []paho.SubscribeOptions{{Topic: DownTopic(c.cfg.ID), QoS: 1}},
 	})
-	if err != nil {
-		c.cfg.Log.Warn("collector refused the subscription", "meter", c.cfg.ID)
-		return
-	}
+	return err
+}
+
+// subscribedNow lets publishers go, unless the connection is another one
+// already.
+func (c *Client) subscribedNow(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	select {
-	case <-c.ready:
-	default:
+	if ctx.Err() == nil {
 		close(c.ready)
 	}
 }
@@ -138,6 +182,7 @@ func (c *Client) subscribe() {
 func (c *Client) connectionDown() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.disconnect()
 	select {
 	case <-c.ready:
 		c.ready = make(chan struct{})
@@ -168,6 +213,8 @@ func (c *Client) Await(ctx context.Context) error {
 	select {
 	case <-c.subscribed():
 		return nil
+	case <-c.ctx.Done():
+		return fmt.Errorf("link of meter %v: %w", c.cfg.ID, errClosed)
 	case <-ctx.Done():
 		return fmt.Errorf("link of meter %v to %v: %w", c.cfg.ID, c.cfg.Brokers, ctx.Err())
 	}
@@ -200,7 +247,7 @@ func (c *Client) Close() error {
 	defer cancel()
 	err := c.conn.Disconnect(ctx)
 	c.cancel()
-	if err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, autopaho.ConnectionDownError) {
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("close link of meter %v: %w", c.cfg.ID, err)
 	}
 	return nil

@@ -69,7 +69,12 @@ func NewClient(cfg ClientConfig) *Client {
 	if cfg.Wrap != nil {
 		rt = cfg.Wrap(rt)
 	}
-	return &Client{cfg: cfg, http: &http.Client{Transport: rt, Timeout: cfg.Timeout}}
+	return &Client{cfg: cfg, http: &http.Client{
+		Transport: rt,
+		Timeout:   cfg.Timeout,
+		// A server of the platform sends nobody elsewhere.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 }
 
 // Do sends a body and returns the answer's. An answer other than 200 is a

@@ -11,6 +11,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/wattveil/wattveil/internal/folder"
 )
 
 // The files of a party's folder that this package keeps.
@@ -37,6 +39,9 @@ func LoadAuthority(dir string) (*Authority, error) {
 	key, err := LoadKey(filepath.Join(dir, authorityKey))
 	if err != nil {
 		return nil, err
+	}
+	if !key.PublicKey.Equal(cert.PublicKey) {
+		return nil, fmt.Errorf("authority in %s: the certificate is not for the key; restore both from one backup", dir)
 	}
 	return &Authority{Certificate: cert, key: key}, nil
 }
@@ -120,8 +125,10 @@ func LoadOrMakeKey(path string) (*ecdsa.PrivateKey, error) {
 	return key, SaveKey(path, key)
 }
 
+// writePEM replaces a file in one step, so that a stop while a certificate is
+// renewed leaves the old or the new one.
 func writePEM(path, kind string, der []byte, mode os.FileMode) error {
-	return os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), mode)
+	return folder.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), mode)
 }
 
 func readPEM(path, kind string) ([]byte, error) {

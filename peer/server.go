@@ -10,7 +10,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path"
+	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wattveil/wattveil/wire"
@@ -37,10 +40,11 @@ type Server struct {
 type Handler func(ctx context.Context, from Name, r *http.Request, body []byte) ([]byte, error)
 
 const (
-	readTimeout  = 30 * time.Second
-	writeTimeout = 120 * time.Second
-	idleTimeout  = 5 * time.Minute
-	maxHeader    = 16 << 10
+	headerTimeout = 30 * time.Second
+	readTimeout   = 120 * time.Second // of a whole body over a slow network
+	writeTimeout  = 120 * time.Second
+	idleTimeout   = 5 * time.Minute
+	maxHeader     = 16 << 10
 )
 
 // NewServer makes a server without routes.
@@ -56,10 +60,10 @@ func NewServer(cfg ServerConfig) *Server {
 	}
 	s := &Server{cfg: cfg, mux: http.NewServeMux()}
 	s.srv = &http.Server{
-		Handler:           s.mux,
+		Handler:           http.HandlerFunc(s.route),
 		TLSConfig:         cfg.Trust.serverConfig(cfg.Identity, cfg.Now),
 		ReadTimeout:       readTimeout,
-		ReadHeaderTimeout: readTimeout,
+		ReadHeaderTimeout: headerTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
@@ -68,27 +72,18 @@ func NewServer(cfg ServerConfig) *Server {
 	return s
 }
 
-// Handle serves a route ("POST /v1/messages") to the roles named.
+// Handle serves a route ("POST /v1/messages") to the roles named. Routes are
+// added before Serve.
 func (s *Server) Handle(pattern string, h Handler, roles ...string) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		from, err := s.cfg.Trust.check(*r.TLS)
 		if err != nil || !slices.Contains(roles, from.Role) {
-			s.refuse(w, r, from, http.StatusForbidden, errForbidden)
+			s.refuse(w, r, from, errForbidden)
 			return
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.cfg.MaxBody))
+		answer, err := s.answer(w, r, from, h)
 		if err != nil {
-			status := http.StatusBadRequest
-			var tooLarge *http.MaxBytesError
-			if errors.As(err, &tooLarge) {
-				status = http.StatusRequestEntityTooLarge
-			}
-			s.refuse(w, r, from, status, fmt.Errorf("%w: read body: %w", wire.Malformed, err))
-			return
-		}
-		answer, err := h(r.Context(), from, r, body)
-		if err != nil {
-			s.refuse(w, r, from, statusOf(err), err)
+			s.refuse(w, r, from, err)
 			return
 		}
 		w.Header().Set("Content-Type", "application/octet-stream")
@@ -96,30 +91,86 @@ func (s *Server) Handle(pattern string, h Handler, roles ...string) {
 	})
 }
 
-var errForbidden = errors.New("forbidden")
+// route refuses what no Handle serves. Left alone, the mux would answer it in
+// its own words, and send clients of an unclean path elsewhere.
+func (s *Server) route(w http.ResponseWriter, r *http.Request) {
+	clean := path.Clean(r.URL.Path)
+	_, pattern := s.mux.Handler(r)
+	if pattern == "" || (r.URL.Path != clean && r.URL.Path != clean+"/") {
+		from, _ := s.cfg.Trust.check(*r.TLS) // for the log
+		s.refuse(w, r, from, errNoRoute)
+		return
+	}
+	s.mux.ServeHTTP(w, r)
+}
 
-// statusOf is 400 for what the request is to blame for, else 503.
-func statusOf(err error) int {
-	var class wire.Class
-	if errors.As(err, &class) && class != wire.Unavailable {
+// answer reads the body and runs the handler. A panic of the handler is an
+// error of this one request.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, from Name, h Handler) (answer []byte, err error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.cfg.MaxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, errOversized
+	case err != nil:
+		return nil, fmt.Errorf("%w: read body: %w", wire.Malformed, err)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: panic: %v\n%s", Unavailable, p, debug.Stack())
+		}
+	}()
+	return h(r.Context(), from, r, body)
+}
+
+// Unavailable marks an error that the same request may not meet again later.
+const Unavailable = wire.Class("unavailable")
+
+// What a server refuses by itself.
+const (
+	errForbidden = wire.Class("forbidden") // not for this role
+	errNoRoute   = wire.Class("no-route")  // for nobody
+	errOversized = wire.Class("oversized") // body over the limit
+)
+
+// statusOf is the HTTP status of a class: 400 for what the request is to blame
+// for.
+func statusOf(class wire.Class) int {
+	switch class {
+	case Unavailable:
+		return http.StatusServiceUnavailable
+	case errForbidden:
+		return http.StatusForbidden
+	case errNoRoute:
+		return http.StatusNotFound
+	case errOversized:
+		return http.StatusRequestEntityTooLarge
+	default:
 		return http.StatusBadRequest
 	}
-	return http.StatusServiceUnavailable
 }
 
 // refuse answers a class word and nothing else.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, from Name, status int, err error) {
-	class := wire.Unavailable
-	switch {
-	case errors.Is(err, errForbidden):
-		class = "forbidden"
-	case status == http.StatusRequestEntityTooLarge:
-		class = "oversized"
-	default:
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, from Name, err error) {
+	class := Unavailable // for an error without a class, and for one that a third party gave us
+	if elsewhere := (*Refusal)(nil); !errors.As(err, &elsewhere) {
 		_ = errors.As(err, &class)
 	}
-	s.cfg.Log.Warn("request refused", "from", from.String(), "route", r.Pattern, "class", string(class), "error", err)
-	http.Error(w, string(class), status)
+	s.cfg.Log.Warn("request refused", "from", from.String(), "route", r.Pattern, "class", string(class), "error", withoutAddresses(err))
+	http.Error(w, string(class), statusOf(class))
+}
+
+// withoutAddresses is an error's text less the addresses that package net puts
+// into it: a server may not log where its peers are.
+func withoutAddresses(err error) string {
+	text := err.Error()
+	var op *net.OpError
+	if errors.As(err, &op) {
+		bare := *op
+		bare.Source, bare.Addr = nil, nil
+		text = strings.ReplaceAll(text, op.Error(), bare.Error())
+	}
+	return text
 }
 
 // Serve serves on a listener until Shutdown or Close.

@@ -25,8 +25,12 @@ type Key struct {
 	aead cipher.AEAD
 }
 
-// LoadKey reads a key file, or makes it (mode 0600) if it is missing.
+// LoadKey reads a key file, or makes it (mode 0600) if it is missing. It
+// refuses one that others may read.
 func LoadKey(path string) (*Key, error) {
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("sealing key %s: others may read it (mode %o); run: chmod 600 %s", path, info.Mode().Perm(), path)
+	}
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		raw = make([]byte, keySize)

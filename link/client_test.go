@@ -1,0 +1,183 @@
+package link_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/link"
+	"github.com/wattveil/wattveil/link/broker"
+)
+
+const (
+	meter    = wattveil.MeterID(0x0123456789abcdef)
+	password = "00112233445566778899aabbccddeeff"
+	deadline = 30 * time.Second // for what comes sooner or later
+)
+
+func listen(t *testing.T, addr string) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// taker is a collector that remembers what it took.
+type taker struct {
+	mu     sync.Mutex
+	frames []string
+}
+
+func (k *taker) receive(_ wattveil.MeterID, frame []byte) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.frames = append(k.frames, string(frame))
+	return nil
+}
+
+func (k *taker) taken() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return strings.Join(k.frames, " ")
+}
+
+func serve(t *testing.T, l net.Listener, k *taker) *broker.Broker {
+	t.Helper()
+	b, err := broker.Serve(l, broker.Config{
+		Authenticate: func(id wattveil.MeterID, p string) bool { return id == meter && p == password },
+		Receive:      k.receive,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+func dial(t *testing.T, brokers ...string) *link.Client {
+	t.Helper()
+	c, err := link.Dial(link.Config{Brokers: brokers, ID: meter, Password: password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func await(t *testing.T, c *link.Client) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	if err := c.Await(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// publish tries again until the frame is acknowledged, as a meter does.
+func publish(t *testing.T, c *link.Client, frame string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	for {
+		err := c.Publish(ctx, []byte(frame))
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, link.ErrNotAcknowledged) || ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestClientOutlivesItsBroker(t *testing.T) {
+	var k taker
+	l := listen(t, "127.0.0.1:0")
+	addr := l.Addr().String()
+	first := serve(t, l, &k)
+	c := dial(t, "mqtt://"+addr)
+	publish(t, c, "one")
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second := serve(t, listen(t, addr), &k)
+	publish(t, c, "two")
+	if got := k.taken(); got != "one two" {
+		t.Errorf("the brokers took %q", got)
+	}
+	await(t, c)
+	if !second.Send(meter, []byte("down")) {
+		t.Fatal("the meter is not subscribed at the second broker")
+	}
+	if got := <-c.Receive(); string(got) != "down" {
+		t.Errorf("received %q", got)
+	}
+}
+
+func TestClientTriesEachBroker(t *testing.T) {
+	gone := listen(t, "127.0.0.1:0")
+	if err := gone.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var k taker
+	l := listen(t, "127.0.0.1:0")
+	serve(t, l, &k)
+	c := dial(t, "mqtt://"+gone.Addr().String(), "mqtt://"+l.Addr().String())
+	publish(t, c, "frame")
+	if k.taken() != "frame" {
+		t.Errorf("the second broker took %q", k.taken())
+	}
+}
+
+func TestPublishWithoutBroker(t *testing.T) {
+	gone := listen(t, "127.0.0.1:0")
+	if err := gone.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, "mqtt://"+gone.Addr().String())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := c.Publish(ctx, []byte("frame")); !errors.Is(err, link.ErrNotAcknowledged) {
+		t.Errorf("Publish without a broker: %v", err)
+	}
+}
+
+func TestClosedClient(t *testing.T) {
+	gone := listen(t, "127.0.0.1:0")
+	if err := gone.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l := listen(t, "127.0.0.1:0")
+	serve(t, l, new(taker))
+	connected := dial(t, "mqtt://"+l.Addr().String())
+	await(t, connected)
+	for name, c := range map[string]*link.Client{"connected": connected, "not connected": dial(t, "mqtt://"+gone.Addr().String())} {
+		for range 2 {
+			if err := c.Close(); err != nil {
+				t.Errorf("%s: Close: %v", name, err)
+			}
+		}
+		// Without a timeout of its own: it must not wait for what cannot come.
+		if err := c.Publish(t.Context(), []byte("frame")); !errors.Is(err, link.ErrNotAcknowledged) || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: Publish after Close: %v", name, err)
+		}
+	}
+}
+
+func TestDialRefusesAddresses(t *testing.T) {
+	for _, brokers := range [][]string{
+		nil, {""}, {"127.0.0.1:1883"}, {"http://127.0.0.1"}, {"mqtt://"}, {"mqtt://127.0.0.1:1883", "://"},
+	} {
+		c, err := link.Dial(link.Config{Brokers: brokers, ID: meter})
+		if err == nil {
+			t.Errorf("Dial to %q succeeds", brokers)
+			_ = c.Close()
+		}
+	}
+}
