@@ -14,7 +14,7 @@
 //
 // Beside the readings a store keeps one [Digest] for each message, under
 // (UC, pseudonym, epoch, counter). Two digests under one counter prove that a
-// meter used a counter twice (spec/protocol.md section 5).
+// meter used a counter twice (spec/protocol.md section 6).
 //
 // # Drivers
 //

@@ -122,6 +122,13 @@ func (o *operands) large() bool { return cap(o.bytes) > 16<<20 }
 // add encodes a batch.
 func (o *operands) add(batch []readings.Block) {
 	o.bytes, o.ops, o.span = o.bytes[:0], o.ops[:0], 0
+	o.each(batch, o.mark)
+	o.each(batch, o.readings) // apart, because the engine takes rows of rising keys faster
+}
+
+// each calls put with each block and the first stamp that it may use, counted
+// within the batch and the block's meter. put returns the next free one.
+func (o *operands) each(batch []readings.Block, put func(b *readings.Block, at uint64) uint64) {
 	byMeter := func(a, b readings.Block) int {
 		return cmp.Or(cmp.Compare(a.Meter.UC, b.Meter.UC), cmp.Compare(a.Meter.Pseudonym, b.Meter.Pseudonym))
 	}
@@ -131,7 +138,7 @@ func (o *operands) add(batch []readings.Block) {
 			if i > 0 && batch[i].Meter != batch[i-1].Meter {
 				at = 0
 			}
-			at = o.block(&batch[i], at)
+			at = put(&batch[i], at)
 		}
 		return
 	}
@@ -140,20 +147,23 @@ func (o *operands) add(batch []readings.Block) {
 	}
 	for i := range batch {
 		m := batch[i].Meter
-		o.seen[m] = o.block(&batch[i], o.seen[m])
+		o.seen[m] = put(&batch[i], o.seen[m])
 	}
 	clear(o.seen)
 }
 
-// block encodes a block of which the first stamp is at, counted within the
-// batch and its meter, and returns the first stamp of the meter's next block.
-// A block that rises in time needs one stamp, since it names no reading twice,
-// and any other one a stamp for each reading.
-func (o *operands) block(b *readings.Block, at uint64) uint64 {
+// mark encodes the digest of a block.
+func (o *operands) mark(b *readings.Block, at uint64) uint64 {
 	o.page.marks = append(o.page.marks[:0], mark{counter: uint32(b.Counter) % pageCounters, stamp: at, digest: b.Digest})
 	o.bytes = appendPageKey(o.bytes, b.Meter, b.Epoch, b.Counter)
 	o.end(&o.page, at)
+	return at + 1
+}
 
+// readings encodes the readings of a block. A block that rises in time needs
+// one stamp, since it names no reading twice, and any other one a stamp for
+// each reading.
+func (o *operands) readings(b *readings.Block, at uint64) uint64 {
 	step := uint64(0)
 	if !rising(b.Readings) {
 		step = 1

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/bits"
+
+	"github.com/wattveil/wattveil/readings"
 )
 
 // errMalformed is why a decoder refuses bytes. Which rule they break helps
@@ -81,6 +83,19 @@ func (r *runs) flush() {
 	r.count = 0
 }
 
+// appendPlaces appends n rising places, as the first one and runs of steps.
+func appendPlaces(dst []byte, n int, place func(i int) uint32) []byte {
+	last := place(0)
+	r := runs{dst: binary.AppendUvarint(dst, uint64(last))}
+	for i := 1; i < n; i++ {
+		at := place(i)
+		r.put(uint64(at - last))
+		last = at
+	}
+	r.flush()
+	return r.dst
+}
+
 // cursor reads what the functions above append. It accepts only the shortest
 // form of a number and the longest runs, so that no two strings of bytes mean
 // the same. After the first fault every number is zero and bad stays set, which
@@ -155,21 +170,39 @@ func (c *cursor) sparseColumn(count int, limit uint64, put func(i int, v uint64)
 	}
 }
 
-// runColumn reads count numbers that a runs appended and hands each to put
-// with its place. Numbers above limit are refused.
-func (c *cursor) runColumn(count int, limit uint64, put func(i int, v uint64)) {
+// runColumn reads count numbers that a runs appended and hands each run to put
+// with the place of its first number. Numbers above limit are refused.
+func (c *cursor) runColumn(count int, limit uint64, put func(i int, v uint64, n int)) {
 	for i, last := 0, uint64(0); i < count; {
 		v := c.upTo(limit)
-		n := c.upTo(uint64(count - i))
+		n := int(c.upTo(uint64(count - i)))
 		if n == 0 || i > 0 && v == last {
 			c.fail()
 			return
 		}
-		for end := i + int(n); i < end; i++ {
-			put(i, v)
-		}
-		last = v
+		put(i, v, n)
+		i, last = i+n, v
 	}
+}
+
+// places reads count rising places below end, as the first one and runs of
+// steps, and hands each run to put. A place may come several times, but not
+// more often than a slot has rivals. That, and the rise, bound what few bytes
+// can stand for, before anything is made of them.
+func (c *cursor) places(count int, end uint32, put func(first, step uint32, n int)) {
+	at := uint32(c.upTo(uint64(end - 1)))
+	if c.bad {
+		return
+	}
+	put(at, 0, 1)
+	c.runColumn(count-1, uint64(end-1), func(_ int, v uint64, n int) {
+		if v == 0 && n >= readings.MaxRivals || v*uint64(n) >= uint64(end-at) {
+			c.fail()
+			return
+		}
+		put(at+uint32(v), uint32(v), n)
+		at += uint32(v) * uint32(n)
+	})
 }
 
 // zigzag maps numbers near zero, of either sign in two's complement, to small

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/wattveil/wattveil"
-	"github.com/wattveil/wattveil/readings"
 )
 
 const (
@@ -64,7 +63,8 @@ func (v *value) reading(midnight int64) wattveil.Reading {
 
 // day is the values of one meter and day. Its methods fold: see FORMAT.md.
 type day struct {
-	values []value
+	values  []value
+	scratch []value
 }
 
 func (d *day) reset() { d.values = d.values[:0] }
@@ -75,32 +75,7 @@ func (d *day) empty() bool { return len(d.values) == 0 }
 // given back than used again.
 func (d *day) large() bool { return cap(d.values) > 1<<14 }
 
-// fold brings the values into their one order and leaves of each reading the
-// distinct values with their least stamps, the first [readings.MaxRivals] of
-// them. The result does not depend on the order in which operands were added,
-// nor on their grouping, nor on how often each was.
-func (d *day) fold() {
-	order := func(a, b value) int { return a.order(&b) }
-	if !slices.IsSortedFunc(d.values, order) {
-		slices.SortFunc(d.values, order)
-	}
-	kept, slot := d.values[:0], 0
-	for i := range d.values {
-		v := &d.values[i]
-		if slot < len(kept) && kept[slot].slot(v) == 0 {
-			rivals := kept[slot:]
-			if len(rivals) == readings.MaxRivals || slices.ContainsFunc(rivals, func(k value) bool { return k.same(v) }) {
-				continue
-			}
-		} else {
-			slot = len(kept)
-		}
-		if kept = append(kept, *v); len(kept) == maxDayValues {
-			break
-		}
-	}
-	d.values = kept
-}
+func (d *day) fold() { d.values = fold(d.values, maxDayValues, &d.scratch) }
 
 // encode appends the folded day, which may not be empty.
 func (d *day) encode(dst []byte) []byte {
@@ -128,14 +103,9 @@ func appendSection(dst []byte, values []value, base uint64) []byte {
 	first := &values[0]
 	dst = binary.AppendUvarint(dst, uint64(len(values)))
 
-	dst = binary.AppendUvarint(dst, uint64(first.second))
-	seconds := runs{dst: dst}
-	for i := 1; i < len(values); i++ {
-		seconds.put(uint64(values[i].second - values[i-1].second))
-	}
-	seconds.flush()
+	dst = appendPlaces(dst, len(values), func(i int) uint32 { return values[i].second })
 
-	imports := sparse{dst: binary.AppendUvarint(seconds.dst, first.imp)}
+	imports := sparse{dst: binary.AppendUvarint(dst, first.imp)}
 	for i := 1; i < len(values); i++ {
 		imports.put((values[i].imp - values[i-1].imp) % wattveil.RegisterModulus)
 	}
@@ -187,9 +157,18 @@ func (d *day) section(c *cursor, series uint32, base uint64, limit int) (least u
 		return 0
 	}
 	start := len(d.values)
-	d.values = slices.Grow(d.values, n)[:start+n]
+	c.places(n, secondsPerDay, func(second, step uint32, n int) {
+		d.values = slices.Grow(d.values, n)
+		for range n {
+			d.values = append(d.values, value{series: series, second: second})
+			second += step
+		}
+	})
+	if c.bad {
+		return 0
+	}
 	values := d.values[start:]
-	d.columns(c, values)
+	columns(c, values)
 	least = 1<<64 - 1
 	c.stamps(n, func(i int, v uint64) {
 		least = min(least, v)
@@ -197,7 +176,7 @@ func (d *day) section(c *cursor, series uint32, base uint64, limit int) (least u
 		if !ok {
 			c.fail()
 		}
-		values[i].series, values[i].stamp = series, stamp
+		values[i].stamp = stamp
 	})
 	if c.bad || !folded(values) {
 		c.fail()
@@ -205,16 +184,9 @@ func (d *day) section(c *cursor, series uint32, base uint64, limit int) (least u
 	return least
 }
 
-// columns decodes all columns of a section but the stamps.
-func (d *day) columns(c *cursor, values []value) {
+// columns decodes the columns of a section between seconds and stamps.
+func columns(c *cursor, values []value) {
 	rest := len(values) - 1
-	values[0].second = uint32(c.upTo(secondsPerDay - 1))
-	c.runColumn(rest, secondsPerDay-1, func(i int, v uint64) {
-		if values[i+1].second = values[i].second + uint32(v); values[i+1].second >= secondsPerDay {
-			c.fail()
-			values[i+1].second = 0
-		}
-	})
 	values[0].imp = c.upTo(wattveil.RegisterModulus - 1)
 	c.sparseColumn(rest, wattveil.RegisterModulus-1, func(i int, v uint64) {
 		values[i+1].imp = (values[i].imp + v) % wattveil.RegisterModulus
@@ -223,25 +195,9 @@ func (d *day) columns(c *cursor, values []value) {
 	c.sparseColumn(rest, wattveil.RegisterModulus-1, func(i int, v uint64) {
 		values[i+1].exp = (values[i].exp + v) % wattveil.RegisterModulus
 	})
-	c.runColumn(len(values), 1<<16-1, func(i int, v uint64) { values[i].status = uint16(v) })
-}
-
-// folded tells whether values of one series are what [day.fold] leaves.
-func folded(values []value) bool {
-	slot := 0
-	for i := 1; i < len(values); i++ {
-		v := &values[i]
-		if v.second != values[i-1].second {
-			slot = i
+	c.runColumn(len(values), 1<<16-1, func(i int, v uint64, n int) {
+		for end := i + n; i < end; i++ {
+			values[i].status = uint16(v)
 		}
-		if values[i-1].order(v) >= 0 || i-slot >= readings.MaxRivals {
-			return false
-		}
-		for j := slot; j < i; j++ {
-			if values[j].same(v) {
-				return false
-			}
-		}
-	}
-	return true
+	})
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"slices"
 
 	"github.com/wattveil/wattveil/readings"
 )
@@ -37,10 +36,17 @@ func (m *mark) order(n *mark) int {
 	return bytes.Compare(m.digest[:], n.digest[:])
 }
 
+// slot orders by what names a message within a page.
+func (m *mark) slot(n *mark) int { return cmp.Compare(m.counter, n.counter) }
+
+// same tells whether both are of one message.
+func (m *mark) same(n *mark) bool { return m.digest == n.digest }
+
 // page is the digests of a row of counters of one meter and epoch. It folds as
 // a [day] does.
 type page struct {
-	marks []mark
+	marks   []mark
+	scratch []mark
 }
 
 func (p *page) reset() { p.marks = p.marks[:0] }
@@ -51,28 +57,7 @@ func (p *page) empty() bool { return len(p.marks) == 0 }
 // given back than used again.
 func (p *page) large() bool { return cap(p.marks) > 2*pageCounters }
 
-// fold leaves of each counter the distinct digests with their least stamps, the
-// first [readings.MaxRivals] of them, in their one order.
-func (p *page) fold() {
-	order := func(a, b mark) int { return a.order(&b) }
-	if !slices.IsSortedFunc(p.marks, order) {
-		slices.SortFunc(p.marks, order)
-	}
-	kept, slot := p.marks[:0], 0
-	for i := range p.marks {
-		m := &p.marks[i]
-		if slot < len(kept) && kept[slot].counter == m.counter {
-			rivals := kept[slot:]
-			if len(rivals) == readings.MaxRivals || slices.ContainsFunc(rivals, func(k mark) bool { return k.digest == m.digest }) {
-				continue
-			}
-		} else {
-			slot = len(kept)
-		}
-		kept = append(kept, *m)
-	}
-	p.marks = kept
-}
+func (p *page) fold() { p.marks = fold(p.marks, maxPageMarks, &p.scratch) }
 
 // encode appends the folded page, which may not be empty.
 func (p *page) encode(dst []byte) []byte {
@@ -82,12 +67,8 @@ func (p *page) encode(dst []byte) []byte {
 	}
 	dst = appendHeader(dst, base)
 	dst = binary.AppendUvarint(dst, uint64(len(p.marks)))
-	counters := runs{dst: binary.AppendUvarint(dst, uint64(p.marks[0].counter))}
-	for i := 1; i < len(p.marks); i++ {
-		counters.put(uint64(p.marks[i].counter - p.marks[i-1].counter))
-	}
-	counters.flush()
-	dst = appendStamps(counters.dst, len(p.marks), func(i int) uint64 { return p.marks[i].stamp - base })
+	dst = appendPlaces(dst, len(p.marks), func(i int) uint32 { return p.marks[i].counter })
+	dst = appendStamps(dst, len(p.marks), func(i int) uint64 { return p.marks[i].stamp - base })
 	for i := range p.marks {
 		dst = append(dst, p.marks[i].digest[:]...)
 	}
@@ -113,15 +94,16 @@ func (p *page) decode(operand []byte) bool {
 		return false
 	}
 	start := len(p.marks)
-	p.marks = slices.Grow(p.marks, n)[:start+n]
-	marks := p.marks[start:]
-	marks[0].counter = uint32(c.upTo(pageCounters - 1))
-	c.runColumn(n-1, pageCounters-1, func(i int, v uint64) {
-		if marks[i+1].counter = marks[i].counter + uint32(v); marks[i+1].counter >= pageCounters {
-			c.fail()
-			marks[i+1].counter = 0
+	c.places(n, pageCounters, func(counter, step uint32, n int) {
+		for range n {
+			p.marks = append(p.marks, mark{counter: counter})
+			counter += step
 		}
 	})
+	if c.bad {
+		return false
+	}
+	marks := p.marks[start:]
 	least := uint64(1<<64 - 1)
 	c.stamps(n, func(i int, v uint64) {
 		least = min(least, v)
@@ -137,25 +119,5 @@ func (p *page) decode(operand []byte) bool {
 	for i := range marks {
 		c.b = c.b[copy(marks[i].digest[:], c.b):]
 	}
-	return foldedMarks(marks)
-}
-
-// foldedMarks tells whether marks are what [page.fold] leaves.
-func foldedMarks(marks []mark) bool {
-	slot := 0
-	for i := 1; i < len(marks); i++ {
-		m := &marks[i]
-		if m.counter != marks[i-1].counter {
-			slot = i
-		}
-		if marks[i-1].order(m) >= 0 || i-slot >= readings.MaxRivals {
-			return false
-		}
-		for j := slot; j < i; j++ {
-			if marks[j].digest == m.digest {
-				return false
-			}
-		}
-	}
-	return true
+	return folded(marks)
 }
