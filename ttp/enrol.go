@@ -328,3 +328,13 @@ func (t *TTP) enrolMeter(ctx context.Context, tx *sql.Tx, uc wattveil.UCNumber, 
 	_, err = tx.ExecContext(ctx, `INSERT OR IGNORE INTO meters (uc, an_id) VALUES (?, ?)`, uc, int64(m.Pseudonym))
 	return err
 }
+
+// NumberOf is the number of the utility of an organisation; 0 is none.
+func (t *TTP) NumberOf(org string) wattveil.UCNumber {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.numberOf[org]
+}
+
+// RootKey is the public root key, whose fingerprint meters may pin.
+func (t *TTP) RootKey() *ecdsa.PublicKey { return &t.root.PublicKey }

@@ -38,6 +38,7 @@ never a reading; the TTP sees the readings and never whose they are.`
 	root.SilenceUsage = true
 	root.SilenceErrors = true
 	root.AddCommand(
+		newDemo(),
 		newBill(),
 	)
 	return root
