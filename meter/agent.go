@@ -109,7 +109,7 @@ type Agent struct {
 
 	next       int64 // time of the next reading
 	ended      bool
-	restarted  bool  // the next reading at or after started gets StatusRestart
+	restarted  bool  // the first reading after started gets StatusRestart
 	started    int64 // meter's time at the start
 	ring       ring
 	out        outgoing
@@ -281,21 +281,23 @@ func (a *Agent) Step(ctx context.Context) error {
 }
 
 // send publishes what is due, in the order in which the other side needs it,
-// and stops at the first frame that is not acknowledged.
+// and stops at the first frame that is not acknowledged. A vault that fails
+// holds up the next keys, not what can be sealed under the present ones.
 func (a *Agent) send(ctx context.Context) error {
 	if err := a.register(ctx); err != nil {
 		return err
 	}
-	if err := a.negotiate(ctx); err != nil {
-		return err
+	failed := a.negotiate(ctx)
+	if failed != nil && !isLocal(failed) {
+		return failed
 	}
 	if a.confirm != nil {
 		if err := a.publish(ctx, a.confirm); err != nil {
-			return err
+			return errors.Join(failed, err)
 		}
 		a.confirm = nil
 	}
-	return a.sendReadings(ctx)
+	return errors.Join(failed, a.sendReadings(ctx))
 }
 
 func (a *Agent) publish(ctx context.Context, frame []byte) error {

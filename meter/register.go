@@ -234,38 +234,39 @@ func (m *material) verifyRoot(r *registration, pinned *[sha256.Size]byte) error 
 
 // compare holds the statements of an answer to the kept ones of the same
 // identity. Evidence is saved before the answer is refused.
-func (a *Agent) compare(r *registration, m *material) error {
+func (a *Agent) compare(r *registration, m *material) (err error) {
 	kept := a.state.registration
 	if kept == nil {
 		return nil
 	}
-	err := compareOne(&r.statement, kept.statement, a, m.own.Identity() == a.keys.own.Identity())
-	if err == nil {
-		err = compareOne(&r.ttpStatement, kept.ttpStatement, a, m.ttp.Identity() == a.keys.ttp.Identity())
+	if m.own.Identity() == a.keys.own.Identity() {
+		r.statement, err = a.inForce(kept.statement, r.statement, m.own == a.keys.own)
+	}
+	if err == nil && m.ttp.Identity() == a.keys.ttp.Identity() {
+		r.ttpStatement, err = a.inForce(kept.ttpStatement, r.ttpStatement, m.ttp == a.keys.ttp)
 	}
 	var evidence *clpke.EvidenceError
 	if !errors.As(err, &evidence) || a.state.evidence != nil {
 		return err
 	}
 	next := a.state
-	next.evidence = &clpke.EvidenceError{Kept: evidence.Kept, Offered: evidence.Offered}
-	return errors.Join(err, a.save(next))
+	next.evidence = evidence
+	if failed := a.save(next); failed != nil {
+		return failed
+	}
+	return err
 }
 
-// compareOne compares an offered statement and puts the kept bytes in its place
-// if it only repeats them: a transcript names the bytes that all keep.
-func compareOne(offered *[]byte, kept []byte, a *Agent, same bool) error {
-	if !same {
-		return nil
+// inForce is the statement to go on with: the kept bytes if the offered ones
+// only repeat them, since a transcript names the bytes that all parties keep.
+func (a *Agent) inForce(kept, offered []byte, repeat bool) ([]byte, error) {
+	if _, err := clpke.CompareStatements(kept, offered, a.signer); err != nil {
+		return nil, err
 	}
-	s, err := clpke.CompareStatements(kept, *offered, a.signer)
-	if err != nil {
-		return err
+	if repeat {
+		return kept, nil
 	}
-	if old, err := clpke.VerifyStatement(kept, a.signer); err == nil && old == s {
-		*offered = kept
-	}
-	return nil
+	return offered, nil
 }
 
 // adopt saves a verified registration and goes on with it.

@@ -65,7 +65,7 @@ func (a *Agent) take(r wattveil.Reading) {
 	if a.state.suspect {
 		r.Status |= wattveil.StatusClock
 	}
-	if a.restarted && r.Time >= a.started {
+	if a.restarted && r.Time > a.started {
 		r.Status |= wattveil.StatusRestart
 		a.restarted = false
 	}
