@@ -336,6 +336,7 @@ type network struct {
 	down    chan []byte
 	publish func(frame []byte) (take bool, err error) // nil: takes all
 	deliver func(frame []byte) int                    // how often a downlink comes; nil: once
+	check   func(frame []byte)                        // of all that is published
 	held    bool                                      // keep frames until pump
 	queue   [][]byte
 	frames  [][]byte // all that was published, in order

@@ -8,6 +8,7 @@ import (
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/clpke"
+	"github.com/wattveil/wattveil/kgc"
 	"github.com/wattveil/wattveil/wire"
 )
 
@@ -219,6 +220,18 @@ func TestRefusedAnswers(t *testing.T) {
 		}, wire.Stale},
 		{"another meter's statement for the TTP's", func(r *rig) {
 			r.double.register = func(a *wire.Registered) { a.TTPStatement = a.Statement }
+		}, wire.Forged},
+		{"TTP's statement under another master key", func(r *rig) {
+			r.double.register = func(a *wire.Registered) {
+				master, err := kgc.NewMasterKey()
+				must(r, err)
+				good := r.double.master
+				r.double.master = master
+				statement, key := r.double.issueTTP(1)
+				r.double.master = good
+				a.TTPStatement = statement
+				a.SignedTTPRoot = r.double.signRoot(r.double.root, testUC, key.PublicKey(), forever)
+			}
 		}, wire.Forged},
 		{"another pseudonym beside the statement", func(r *rig) {
 			r.double.register = func(a *wire.Registered) { a.Meter.Pseudonym++ }

@@ -16,6 +16,7 @@ import (
 
 func (n *network) Publish(_ context.Context, frame []byte) error {
 	n.frames = append(n.frames, bytes.Clone(frame))
+	n.check(frame)
 	take, err := true, error(nil)
 	if n.publish != nil {
 		take, err = n.publish(frame)
@@ -27,6 +28,25 @@ func (n *network) Publish(_ context.Context, frame []byte) error {
 		n.pump()
 	}
 	return err
+}
+
+// checkReserved holds a data message to the vault: what it shows was durable
+// before the message was sealed.
+func (r *rig) checkReserved(frame []byte) {
+	r.Helper()
+	if wire.Type(frame[0]) != wire.TypeData {
+		return
+	}
+	h, err := wire.ParseHeader(frame)
+	must(r, err)
+	s, err := parseState(r.vault.content)
+	must(r, err)
+	if s.confirmed == nil {
+		r.Fatal("sealed under keys that are not in the vault")
+	}
+	if s.confirmed.epoch.Low() == h.Low && h.Counter >= s.reserved {
+		r.Fatalf("sealed under counter %d, the vault has %d reserved", h.Counter, s.reserved)
+	}
 }
 
 func (n *network) Receive() <-chan []byte { return n.down }
@@ -126,7 +146,7 @@ func newRig(t testing.TB, change ...func(*rig)) *rig {
 	t.Helper()
 	r := &rig{TB: t, now: time.Unix(start, 0), vault: new(memory)}
 	r.double = newDouble(t, func() int64 { return r.now.Unix() + r.ahead })
-	r.net = &network{double: r.double, down: make(chan []byte, 256)}
+	r.net = &network{double: r.double, down: make(chan []byte, 256), check: r.checkReserved}
 	r.source = &registers{t: t, step: 250, base: 1_000_000, taken: map[int64]wattveil.Reading{}}
 	r.cfg = Config{
 		Provision: provision.Record{
