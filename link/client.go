@@ -59,7 +59,8 @@ type Client struct {
 
 	mu         sync.Mutex
 	ready      chan struct{}      // closed while subscribed
-	disconnect context.CancelFunc // ends what waits for the present connection
+	session    context.Context    // until the present connection is lost
+	disconnect context.CancelFunc // ends session
 }
 
 // Dial starts to connect and returns at once. It fails only if the
@@ -80,6 +81,7 @@ func Dial(cfg Config) (*Client, error) {
 		cfg: cfg, ctx: ctx, cancel: cancel,
 		downlink:   make(chan []byte, downlinkBuffer),
 		ready:      make(chan struct{}),
+		session:    ctx,
 		disconnect: func() {},
 	}
 	c.conn, err = autopaho.NewConnection(ctx, c.pahoConfig(urls))
@@ -133,19 +135,20 @@ func (c *Client) connect(p *paho.Connect, _ *url.URL) (*paho.Connect, error) {
 	return p, nil
 }
 
-func (c *Client) connectionUp(*autopaho.ConnectionManager, *paho.Connack) {
+// connectionUp may run before Dial has c.conn.
+func (c *Client) connectionUp(conn *autopaho.ConnectionManager, _ *paho.Connack) {
 	ctx, cancel := context.WithCancel(c.ctx)
 	c.mu.Lock()
-	c.disconnect = cancel
+	c.session, c.disconnect = ctx, cancel
 	c.mu.Unlock()
-	go c.subscribe(ctx)
+	go c.subscribe(ctx, conn)
 }
 
 // subscribe runs after each connect, until it has succeeded or the connection
 // is lost. Until then no frame is published, so that no answer is missed.
-func (c *Client) subscribe(ctx context.Context) {
+func (c *Client) subscribe(ctx context.Context, conn *autopaho.ConnectionManager) {
 	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
-		if err := c.trySubscribe(ctx); err == nil {
+		if err := c.trySubscribe(ctx, conn); err == nil {
 			c.subscribedNow(ctx)
 			return
 		}
@@ -160,10 +163,10 @@ func (c *Client) subscribe(ctx context.Context) {
 	}
 }
 
-func (c *Client) trySubscribe(ctx context.Context) error {
+func (c *Client) trySubscribe(ctx context.Context, conn *autopaho.ConnectionManager) error {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.AckTimeout)
 	defer cancel()
-	_, err := c.conn.Subscribe(ctx, &paho.Subscribe{
+	_, err := conn.Subscribe(ctx, &paho.Subscribe{
 		Subscriptions: []paho.SubscribeOptions{{Topic: DownTopic(c.cfg.ID), QoS: 1}},
 	})
 	return err
@@ -197,6 +200,12 @@ func (c *Client) subscribed() <-chan struct{} {
 	return c.ready
 }
 
+func (c *Client) present() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.session
+}
+
 // received hands a downlink on. One that finds no room is dropped: whoever
 // sent it sends it again when the meter asks again.
 func (c *Client) received(p paho.PublishReceived) (bool, error) {
@@ -228,6 +237,8 @@ func (c *Client) Publish(ctx context.Context, frame []byte) error {
 	if err := c.Await(ctx); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotAcknowledged, err)
 	}
+	// No acknowledgement comes over a connection that is lost.
+	defer context.AfterFunc(c.present(), cancel)()
 	ack, err := c.conn.Publish(ctx, &paho.Publish{QoS: 1, Topic: UpTopic(c.cfg.ID), Payload: frame})
 	if ack != nil && ack.ReasonCode >= 0x80 {
 		return fmt.Errorf("%w: reason code %#x", ErrRefused, ack.ReasonCode)

@@ -275,6 +275,7 @@ func TestTakeOver(t *testing.T) {
 func TestDisconnect(t *testing.T) {
 	b, addr := start(t, new(collector).config())
 	r, stays := connected(t, addr, meter), connected(t, addr, other)
+	eventually(t, "the broker knows both meters", func() bool { return b.Connected() == 2 })
 	b.Disconnect(meter)
 	b.Disconnect(0)
 	if r.next() != nil {
