@@ -144,10 +144,22 @@ func (c *cursor) header() uint64 {
 }
 
 // sparseColumn reads count numbers that a sparse appended and hands each to
-// put with its place. Numbers above limit are refused.
+// put with its place. Numbers above limit, which is at least 127, are refused.
 func (c *cursor) sparseColumn(count int, limit uint64, put func(i int, v uint64)) {
 	afterZeros := false
 	for i := 0; i < count; {
+		b := c.b // kept apart from the cursor while numbers are short, as most are
+		for ; i < count && len(b) > 0 && b[0]-1 < 0x7f; i++ {
+			put(i, uint64(b[0]))
+			b = b[1:]
+			afterZeros = false
+		}
+		if c.bad { // put failed it
+			return
+		}
+		if c.b = b; i == count {
+			return
+		}
 		v := c.upTo(limit)
 		if c.bad {
 			return

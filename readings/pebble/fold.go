@@ -75,8 +75,9 @@ func folded[T any, P entry[T]](entries []T) bool {
 	slot := 0
 	for i := 1; i < len(entries); i++ {
 		e := P(&entries[i])
-		if e.slot(&entries[i-1]) != 0 {
+		if e.slot(&entries[i-1]) > 0 {
 			slot = i
+			continue
 		}
 		if e.order(&entries[i-1]) <= 0 || i-slot >= readings.MaxRivals {
 			return false
