@@ -9,9 +9,14 @@ import (
 const RegisterModulus = 1 << 40
 
 // Register is a cumulative energy register in Wh, modulo [RegisterModulus],
-// offset by a base that only the meter knows (spec/protocol.md section 6), so
+// offset by a base that only the meter knows (spec/protocol.md section 6.1), so
 // that the number on a meter's display does not identify a pseudonym. It
 // redacts itself; convert to uint64 to compute with it.
+//
+// Like every type that redacts itself it cannot hide from %p and %w, which are
+// for pointers and errors, nor in an unexported field of a struct that is
+// printed: package fmt asks no method there. A struct that keeps energy in such
+// a field redacts itself too.
 type Register uint64
 
 // Since is the energy from an earlier register of the same series to this one,
@@ -32,7 +37,7 @@ type Wh int64
 // Status holds the flags that a meter reports with a reading.
 type Status uint16
 
-// The status flags (spec/protocol.md section 6.3). A receiver keeps flags that
+// The status flags (spec/protocol.md section 6.1). A receiver keeps flags that
 // it does not know.
 const (
 	// StatusClock: the meter's clock may be wrong, as a start without a clock

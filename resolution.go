@@ -17,6 +17,15 @@ var resolutions = [...]Resolution{
 	900, 1200, 1800, 3600,
 }
 
+// codes is resolutions turned around: the code of each resolution, and 0 where
+// a number of seconds is none.
+var codes = func() (t [3600 + 1]byte) {
+	for i, r := range resolutions {
+		t[r] = byte(i + 1)
+	}
+	return t
+}()
+
 // NewResolution checks that d is a whole number of seconds that divides an hour.
 func NewResolution(d time.Duration) (Resolution, error) {
 	s := d / time.Second
@@ -37,12 +46,10 @@ func ResolutionOfCode(code byte) (Resolution, bool) {
 // Code is the resolution's place in the list of divisors of 3,600, from 1; 0
 // if r is none of them.
 func (r Resolution) Code() byte {
-	for i, v := range resolutions {
-		if v == r {
-			return byte(i + 1)
-		}
+	if int(r) >= len(codes) {
+		return 0
 	}
-	return 0
+	return codes[r]
 }
 
 // Duration is the interval's length.
