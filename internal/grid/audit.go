@@ -5,36 +5,44 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/readings"
 	"github.com/wattveil/wattveil/wire"
 )
 
-// audit compares what collectors hold with what the TTP has stored, message by
-// message. It is nobody's role: it sees both sides, which no party does.
+// audit compares what collectors hold with what the TTP has stored. It is
+// nobody's role: it sees both sides, which no party does.
 type audit struct {
 	mu   sync.Mutex
-	open map[heldMessage]readings.Digest // held, and not seen in the store yet
+	open map[wattveil.MeterID]map[heldMessage]held // not seen in the store yet
 	wire WireCount
 }
 
-// heldMessage names a data message on the meter network.
+// heldMessage names a data message of a meter.
 type heldMessage struct {
-	meter   wattveil.MeterID
 	low     byte
 	counter wattveil.Counter
-	size    int
 }
 
-// WireCount is what meters sent: data messages and their bytes.
+// held is a message that a collector acknowledged.
+type held struct {
+	at     int64 // platform's time, Unix seconds: its readings are not later
+	size   int
+	digest readings.Digest
+}
+
+// WireCount is what meters sent.
 type WireCount struct {
 	ReadingMessageBytes int   // of a message with one reading
 	Messages            int64 // data messages, repeats too
 	Bytes               int64 // of all frames
 }
 
-func newAudit() *audit { return &audit{open: make(map[heldMessage]readings.Digest)} }
+func newAudit() *audit {
+	return &audit{open: make(map[wattveil.MeterID]map[heldMessage]held)}
+}
 
 // sent counts a frame that a meter puts on the network.
 func (a *audit) sent(frame []byte) {
@@ -52,7 +60,7 @@ func (a *audit) sent(frame []byte) {
 }
 
 // held notes a frame that a collector made durable.
-func (a *audit) held(id wattveil.MeterID, frame []byte) {
+func (a *audit) held(id wattveil.MeterID, frame []byte, now time.Time) {
 	h, err := wire.ParseHeader(frame)
 	if err != nil {
 		return // not a data message
@@ -60,63 +68,32 @@ func (a *audit) held(id wattveil.MeterID, frame []byte) {
 	gcmTag := frame[len(frame)-2*wire.TagSize:]
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.open[heldMessage{id, h.Low, h.Counter, len(frame)}] = readings.Digest(gcmTag[:8])
+	of := a.open[id]
+	if of == nil {
+		of = make(map[heldMessage]held)
+		a.open[id] = of
+	}
+	of[heldMessage{h.Low, h.Counter}] = held{at: now.Unix(), size: len(frame), digest: readings.Digest(gcmTag[:8])}
 }
 
-// auditHeld strikes off the held messages that the TTP's store has.
-func (g *Grid) auditHeld(ctx context.Context) error {
-	names, err := g.utility.role.Meters(ctx)
-	if err != nil {
-		return err
-	}
-	number := g.ttp.role.NumberOf(UtilityOrg)
-	epochs := make(map[wattveil.MeterID]wattveil.Epoch, len(g.meters))
-	for _, m := range g.meters {
-		epochs[m.id] = m.agent.Status().Epoch
-	}
-	for held, digest := range g.audit.snapshot() {
-		p, ok := names[held.meter]
-		if !ok {
-			continue
-		}
-		last := epochs[held.meter]
-		epoch := last - wattveil.Epoch(last.Low()-held.low)
-		stored, err := g.ttp.store.Digests(ctx, wattveil.Meter{UC: number, Pseudonym: p}, epoch, held.counter)
-		if err != nil {
-			return fmt.Errorf("compare held messages with the store: %w", err)
-		}
-		if slices.Contains(stored, digest) {
-			g.audit.strike(held)
-		}
-	}
-	return nil
-}
-
-func (a *audit) snapshot() map[heldMessage]readings.Digest {
+// settled strikes off a meter's messages that were held up to a time by which
+// the store has all of its readings.
+func (a *audit) settled(id wattveil.MeterID, upTo int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	out := make(map[heldMessage]readings.Digest, len(a.open))
-	for k, v := range a.open {
-		out[k] = v
+	for name, h := range a.open[id] {
+		if h.at <= upTo {
+			delete(a.open[id], name)
+		}
 	}
-	return out
 }
 
-func (a *audit) strike(h heldMessage) {
+func (a *audit) openOf(id wattveil.MeterID) map[heldMessage]held {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.open, h)
-}
-
-// missing is how many readings, at the least, each meter's held messages have
-// that are not in the store.
-func (a *audit) missing() map[wattveil.MeterID]int64 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	out := make(map[wattveil.MeterID]int64)
-	for h := range a.open {
-		least, _ := wire.ReadingsIn(h.size)
-		out[h.meter] += int64(least)
+	out := make(map[heldMessage]held, len(a.open[id]))
+	for name, h := range a.open[id] {
+		out[name] = h
 	}
 	return out
 }
@@ -125,4 +102,55 @@ func (a *audit) count() WireCount {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.wire
+}
+
+// auditHeld strikes off the held messages whose readings the TTP's store has.
+// It runs every day, so that it comes before the epochs' digests are forgotten.
+func (g *Grid) auditHeld(ctx context.Context) error {
+	names, err := g.utilityRole().Meters(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range g.meters {
+		p, ok := names[m.id]
+		if !ok {
+			continue
+		}
+		folded, err := g.store().Read(ctx, g.meterAtTTP(p), m.complete+1, g.clock.Now().Unix())
+		if err != nil {
+			return fmt.Errorf("compare held messages with the store: %w", err)
+		}
+		for _, run := range folded.Runs {
+			for _, r := range run.Readings {
+				if r.Time == m.complete+int64(g.cfg.Resolution) {
+					m.complete = r.Time
+				}
+			}
+		}
+		g.audit.settled(m.id, m.complete)
+	}
+	return nil
+}
+
+func (g *Grid) meterAtTTP(p wattveil.Pseudonym) wattveil.Meter {
+	return wattveil.Meter{UC: g.ttpRole().NumberOf(UtilityOrg), Pseudonym: p}
+}
+
+// lost is how many readings, at the least, are in messages of a meter that a
+// collector held and the TTP's store does not have.
+func (g *Grid) lost(ctx context.Context, m *meterNode, p wattveil.Pseudonym) (int64, error) {
+	var lost int64
+	last := m.agent.Status().Epoch
+	for name, h := range g.audit.openOf(m.id) {
+		epoch := last - wattveil.Epoch(last.Low()-name.low)
+		stored, err := g.store().Digests(ctx, g.meterAtTTP(p), epoch, name.counter)
+		if err != nil {
+			return 0, fmt.Errorf("compare held messages with the store: %w", err)
+		}
+		if !slices.Contains(stored, h.digest) {
+			least, _ := wire.ReadingsIn(h.size)
+			lost += int64(least)
+		}
+	}
+	return lost, nil
 }

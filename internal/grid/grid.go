@@ -18,6 +18,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -50,8 +51,12 @@ type Config struct {
 	Place func(i int) int       // collector of household i; i modulo Collectors if nil
 	FS    func(party string) vfs.FS
 	Log   func(party string) *slog.Logger
-	Tap   func(Record)            // sees every message on every connection, if set
-	Step  func(done, total int64) // told of each reading time that is over, if set
+	// PoolWindow is how long the utility waits for a collector that does not
+	// post, real time; 2 s if zero.
+	PoolWindow time.Duration
+
+	Tap  func(Record)            // sees every message on every connection, if set
+	Step func(done, total int64) // told of each reading time that is over, if set
 }
 
 // The parties' names, as in certificates and folders.
@@ -78,6 +83,7 @@ type Grid struct {
 	ctx    context.Context // of background work; ended by Close
 	cancel context.CancelFunc
 
+	nodes      sync.RWMutex // the servers' roles, which a hard stop replaces
 	ttp        *ttpNode
 	utility    *utilityNode
 	collectors []*collectorNode
@@ -93,6 +99,9 @@ type Grid struct {
 func Open(ctx context.Context, cfg Config) (*Grid, error) {
 	if cfg.Collectors == 0 {
 		cfg.Collectors = 2
+	}
+	if cfg.PoolWindow == 0 {
+		cfg.PoolWindow = 2 * time.Second
 	}
 	if cfg.FS == nil {
 		cfg.FS = func(string) vfs.FS { return vfs.Default }
@@ -194,7 +203,7 @@ func (g *Grid) Tick(ctx context.Context, t time.Time) error {
 
 // maintain lets the servers do what is due by the clock.
 func (g *Grid) maintain(ctx context.Context, now time.Time) error {
-	if err := g.utility.role.Maintain(ctx); err != nil {
+	if err := g.utilityRole().Maintain(ctx); err != nil {
 		g.cfg.Log(UtilityOrg).Warn("maintenance waits", "error", err)
 	}
 	if now.Sub(g.maintained) < 24*time.Hour {
@@ -204,7 +213,10 @@ func (g *Grid) maintain(ctx context.Context, now time.Time) error {
 	if err := g.auditHeld(ctx); err != nil {
 		return err
 	}
-	return g.ttp.role.Maintain(ctx)
+	if err := g.ttpRole().Maintain(ctx); err != nil {
+		g.cfg.Log(TTPOrg).Warn("maintenance waits", "error", err)
+	}
+	return nil
 }
 
 // handOver steps all meters until each has handed over what is due.

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/collector"
 	"github.com/wattveil/wattveil/collector/queue"
@@ -30,7 +32,6 @@ const (
 	anyPort       = localhost + ":0"
 	identityFile  = "server"
 	ackTimeout    = 5 * time.Second // real time
-	poolWindow    = 2 * time.Second // real time
 	enrolEvery    = time.Hour
 	stopTimeout   = 5 * time.Second
 	handOverTries = 200
@@ -45,6 +46,7 @@ type ttpNode struct {
 	address   string
 
 	folder *folder.Folder
+	fs     vfs.FS
 	store  *readingspebble.Store
 	role   *ttp.TTP
 }
@@ -76,8 +78,9 @@ func (n *ttpNode) start(ctx context.Context) (err error) {
 	if err := saveKeys(n.folder.Path, n.authority, n.identity); err != nil {
 		return err
 	}
+	n.fs = n.grid.cfg.FS(TTPOrg)
 	n.store, err = readingspebble.Open(n.folder.File("readings"), readingspebble.Options{
-		FS: n.grid.cfg.FS(TTPOrg), Logger: n.grid.cfg.Log(TTPOrg),
+		FS: n.fs, Logger: n.grid.cfg.Log(TTPOrg),
 	})
 	if err != nil {
 		return err
@@ -108,9 +111,9 @@ func serve(s *peer.Server, address string) (string, error) {
 }
 
 // stop ends the TTP as a power cut would: connections break, nothing is
-// flushed. Its file system has been cut off by the caller.
+// flushed, and its store is left as it lies on the disk.
 func (n *ttpNode) stop() error {
-	return errors.Join(n.role.Server().Close(), n.role.Close(), n.folder.Close())
+	return errors.Join(n.role.Server().Close(), crash(n.fs), n.role.Close(), n.folder.Close())
 }
 
 func (n *ttpNode) close() error {
@@ -168,7 +171,7 @@ func (n *utilityNode) start(ctx context.Context) (err error) {
 	n.role, err = utility.Open(ctx, utility.Config{
 		Dir: n.folder.Path, Org: UtilityOrg, Authority: n.authority, Identity: n.identity,
 		TTP: n.client, TTPName: ttpName, Names: g.cfg.Names, Now: g.clock.Now, Log: g.cfg.Log(UtilityOrg),
-		PoolWindow: poolWindow, EnrolEvery: enrolEvery,
+		PoolWindow: g.cfg.PoolWindow, EnrolEvery: enrolEvery,
 	})
 	if err != nil {
 		return err
@@ -185,6 +188,7 @@ func (g *Grid) wrap(from, to string) func(http.RoundTripper) http.RoundTripper {
 	}
 }
 
+// stop ends the utility as a power cut would.
 func (n *utilityNode) stop() error {
 	n.client.Close()
 	return errors.Join(n.role.Server().Close(), n.role.Close(), n.folder.Close())
@@ -206,6 +210,7 @@ type collectorNode struct {
 	address  string
 
 	folder    *folder.Folder
+	fs        vfs.FS
 	queue     *queue.Queue
 	client    *peer.Client
 	role      *collector.Collector
@@ -229,8 +234,9 @@ func (n *collectorNode) start() (err error) {
 	if err := n.identity.Save(n.folder.Path, identityFile); err != nil {
 		return err
 	}
+	n.fs = g.cfg.FS(n.name)
 	if n.queue, err = queue.Open(n.folder.File("queue"), queue.Options{
-		FS: g.cfg.FS(n.name), Now: g.clock.Now, Log: g.cfg.Log(n.name),
+		FS: n.fs, Now: g.clock.Now, Log: g.cfg.Log(n.name),
 	}); err != nil {
 		return err
 	}
@@ -244,7 +250,8 @@ func (n *collectorNode) start() (err error) {
 		Queue: n.queue, Utility: n.client, Interval: g.cfg.collectorInterval(), Now: g.clock.Now,
 		RosterFile: n.folder.File("roster"), Identity: n.identity,
 		Save: func(id *peer.Identity) error { return id.Save(n.folder.Path, identityFile) },
-		Held: g.audit.held, Log: g.cfg.Log(n.name),
+		Held: func(id wattveil.MeterID, frame []byte) { g.audit.held(id, frame, g.clock.Now()) },
+		Log:  g.cfg.Log(n.name),
 	})
 	if err != nil {
 		return err
@@ -260,7 +267,10 @@ func (n *collectorNode) start() (err error) {
 // post does one interval's post. A post that fails keeps its frames for the
 // next interval.
 func (n *collectorNode) post(ctx context.Context) error {
-	done, err := n.role.Forward(ctx)
+	n.grid.nodes.RLock()
+	role := n.role
+	n.grid.nodes.RUnlock()
+	done, err := role.Forward(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -271,9 +281,10 @@ func (n *collectorNode) post(ctx context.Context) error {
 	return nil
 }
 
+// stop ends the collector as a power cut would: its queue is not closed.
 func (n *collectorNode) stop() error {
 	n.client.Close()
-	return errors.Join(n.role.Close(), n.folder.Close())
+	return errors.Join(n.role.Close(), crash(n.fs), n.folder.Close())
 }
 
 func (n *collectorNode) close() error {
@@ -290,13 +301,17 @@ type meterNode struct {
 	column string
 	id     wattveil.MeterID
 
-	conn  *link.Client
-	link  *faultyLink
-	agent *meter.Agent
+	conn     *link.Client
+	link     *faultyLink
+	agent    *meter.Agent
+	complete int64 // the TTP's store has all readings up to here
 }
 
 func (g *Grid) newMeter(i int, h Household, record provision.Record) (*meterNode, error) {
-	n := &meterNode{grid: g, column: h.Column, id: record.Meter}
+	n := &meterNode{
+		grid: g, column: h.Column, id: record.Meter,
+		complete: g.cfg.Start - int64(g.cfg.Resolution),
+	}
 	dir, err := folder.Open(g.dir("meters", record.Meter.String()))
 	if err != nil {
 		return nil, err

@@ -61,13 +61,13 @@ type WireReport struct {
 
 // PutTariff registers the tariff that the bills go by.
 func (g *Grid) PutTariff(ctx context.Context, document []byte) (*tariff.Tariff, error) {
-	return g.utility.role.PutTariff(ctx, document)
+	return g.utilityRole().PutTariff(ctx, document)
 }
 
 // Bill has the utility ask the TTP for every household's bill, and checks each
 // once more as its consumer would, with the TTP's public keys alone.
 func (g *Grid) Bill(ctx context.Context, tariffID string, from, to time.Time) ([]BillReport, error) {
-	names, err := g.utility.role.Meters(ctx)
+	names, err := g.utilityRole().Meters(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -75,11 +75,11 @@ func (g *Grid) Bill(ctx context.Context, tariffID string, from, to time.Time) ([
 	for i, m := range g.meters {
 		pseudonyms[i] = names[m.id]
 	}
-	billed, err := g.utility.role.RunBills(ctx, pseudonyms, tariffID, from, to)
+	billed, err := g.utilityRole().RunBills(ctx, pseudonyms, tariffID, from, to)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := g.ttp.role.BillKeys()
+	keys, err := g.ttpRole().BillKeys()
 	if err != nil {
 		return nil, err
 	}
@@ -104,27 +104,30 @@ func (g *Grid) Bill(ctx context.Context, tariffID string, from, to time.Time) ([
 func (g *Grid) Report(ctx context.Context, bills []BillReport, took time.Duration) (*Report, error) {
 	r := &Report{Bills: bills, Seconds: took.Seconds()}
 	var err error
-	if r.Keys, err = g.ttp.role.BillKeys(); err != nil {
+	if r.Keys, err = g.ttpRole().BillKeys(); err != nil {
 		return nil, err
 	}
-	names, err := g.utility.role.Meters(ctx)
+	names, err := g.utilityRole().Meters(ctx)
 	if err != nil {
 		return nil, err
 	}
 	count := g.audit.count()
 	r.Wire = WireReport{ReadingMessageBytes: count.ReadingMessageBytes, Messages: count.Messages, BytesTotal: count.Bytes}
-	missing := g.audit.missing()
 	for _, m := range g.meters {
 		status := m.agent.Status()
 		p, registered := names[m.id]
-		folded, err := g.ttp.store.Read(ctx, wattveil.Meter{UC: g.ttp.role.NumberOf(UtilityOrg), Pseudonym: p}, g.cfg.Start, g.cfg.End)
+		folded, err := g.store().Read(ctx, g.meterAtTTP(p), g.cfg.Start, g.cfg.End)
 		if err != nil {
 			return nil, fmt.Errorf("count what is stored: %w", err)
 		}
 		stored := countStored(folded, g.cfg.Resolution)
 		r.Duplicates += stored.duplicates
 		if expected := (g.cfg.End-g.cfg.Start)/int64(g.cfg.Resolution) + 1; stored.readings < expected {
-			r.Lost += min(missing[m.id], expected-stored.readings)
+			lost, err := g.lost(ctx, m, p)
+			if err != nil {
+				return nil, err
+			}
+			r.Lost += min(lost, expected-stored.readings)
 		}
 		r.Meters = append(r.Meters, MeterReport{
 			Column: m.column, MeterID: m.id.String(), Pseudonym: p.String(),
