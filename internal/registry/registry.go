@@ -21,7 +21,8 @@ const maxConnections = 8
 // schema up to the last of the migrations. Commits are durable when they
 // return.
 func Open(ctx context.Context, path string, migrations fs.FS) (*sql.DB, error) {
-	dsn := url.URL{Scheme: "file", Opaque: path, RawQuery: url.Values{
+	escaped := (&url.URL{Path: path}).EscapedPath() // a folder's name may hold ?, # or %
+	dsn := url.URL{Scheme: "file", Opaque: escaped, RawQuery: url.Values{
 		"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(1)"},
 		"_txlock": {"immediate"},
 	}.Encode()}
@@ -40,14 +41,17 @@ func Open(ctx context.Context, path string, migrations fs.FS) (*sql.DB, error) {
 	return db, nil
 }
 
-// Tx runs fn in a transaction and commits if it returns nil.
-func Tx(ctx context.Context, db *sql.DB, fn func(*sql.Tx) error) error {
+// Tx runs fn in a transaction and commits if it returns nil. An error or a
+// panic of fn rolls back. The transaction holds the lock for writing from its
+// start, so that what fn read is still so when it writes.
+func Tx(ctx context.Context, db *sql.DB, fn func(*sql.Tx) error) (err error) {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
+	defer func() { err = errors.Join(err, ignoreDone(tx.Rollback())) }()
 	if err := fn(tx); err != nil {
-		return errors.Join(err, ignoreDone(tx.Rollback()))
+		return err
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
