@@ -36,6 +36,8 @@ const (
 	defaultTimeout  = 60 * time.Second
 	maxIdle         = 8
 	maxRefusalBytes = 256
+	maxClass        = 32
+	classLetters    = "abcdefghijklmnopqrstuvwxyz-"
 )
 
 // Refusal is a server's answer that is not success.
@@ -93,7 +95,7 @@ func (c *Client) Do(ctx context.Context, method, path string, body []byte) ([]by
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode != http.StatusOK {
 		word, _ := io.ReadAll(io.LimitReader(answer.Body, maxRefusalBytes))
-		refusal := &Refusal{Status: answer.StatusCode, Class: wire.Class(strings.TrimSpace(string(word)))}
+		refusal := &Refusal{Status: answer.StatusCode, Class: classOf(string(word))}
 		return nil, fmt.Errorf("%s %s at %v: %w", method, path, c.cfg.Server, refusal)
 	}
 	out, err := io.ReadAll(io.LimitReader(answer.Body, c.cfg.MaxBody+1))
@@ -104,6 +106,16 @@ func (c *Client) Do(ctx context.Context, method, path string, body []byte) ([]by
 		return nil, fmt.Errorf("%s %s at %v: %w", method, path, c.cfg.Server, err)
 	}
 	return out, nil
+}
+
+// classOf is the class word of a refusal. Anything else, as from a proxy, is no
+// text to pass on.
+func classOf(body string) wire.Class {
+	word := strings.TrimSuffix(body, "\n")
+	if word == "" || len(word) > maxClass || strings.Trim(word, classLetters) != "" {
+		return Unavailable
+	}
+	return wire.Class(word)
 }
 
 // Close ends idle connections.

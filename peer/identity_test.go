@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/wattveil/wattveil/peer"
+	"github.com/wattveil/wattveil/wire"
 )
 
 func TestDue(t *testing.T) {
@@ -75,7 +77,7 @@ func TestRenewWhileServing(t *testing.T) {
 func TestRenewIsOnlyWhenDue(t *testing.T) {
 	a := authority(t, "waterford")
 	id := identity(t, a, utility, start)
-	if err := id.Renew(a, start); err != nil || id.Due(start.Add(61*24*time.Hour)) != true {
+	if err := id.Renew(a, start); err != nil || !id.Due(start.Add(61*24*time.Hour)) {
 		t.Errorf("renewed early, %v", err)
 	}
 	if err := id.Renew(a, start.Add(61*24*time.Hour)); err != nil || id.Due(start.Add(61*24*time.Hour)) {
@@ -288,6 +290,28 @@ func TestNoRedirect(t *testing.T) {
 	})
 	if _, err := c.Do(context.Background(), "POST", "/v1/messages", nil); err == nil || elsewhere != 1 {
 		t.Errorf("%d requests, %v", elsewhere, err)
+	}
+}
+
+// TestRefusalIsAWord: what is not a class does not get into errors and logs.
+func TestRefusalIsAWord(t *testing.T) {
+	s := newSite(t)
+	for body, want := range map[string]wire.Class{
+		"forged\n": wire.Forged, "no-key": wire.NoKey, "": peer.Unavailable, "<html>": peer.Unavailable,
+		"two words": peer.Unavailable, "Forged": peer.Unavailable, strings.Repeat("a", 33): peer.Unavailable,
+		"\x1b[31m": peer.Unavailable,
+	} {
+		c := peer.NewClient(peer.ClientConfig{
+			Identity: identity(t, s.waterford, utility, start), Trust: s.clientTrust, Server: ttp, URL: s.url,
+			Wrap: func(http.RoundTripper) http.RoundTripper {
+				return roundTrip(func(*http.Request) (*http.Response, error) {
+					return &http.Response{StatusCode: 418, Body: io.NopCloser(strings.NewReader(body))}, nil
+				})
+			},
+		})
+		if status, class := refusal(t, c, "POST", "/", ""); status != 418 || class != want {
+			t.Errorf("%q: %d %q, want %q", body, status, class, want)
+		}
 	}
 }
 

@@ -92,7 +92,7 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	if pk.FixedHeader.Type != packets.Publish {
 		return pk, nil
 	}
-	code := packets.CodeSuccess
+	var code packets.Code
 	switch {
 	case pk.FixedHeader.Qos > 1:
 		code = packets.ErrQosNotSupported
