@@ -50,11 +50,12 @@ type Config struct {
 	Source     Source
 	Vault      Vault
 	Resolution wattveil.Resolution
-	// First is the time of the first reading in Unix seconds, a multiple of
-	// Resolution. After a stop, name the first time that the run before did
-	// not read; naming an earlier one sends the same readings again, which is
-	// harmless if the source shows the same registers. What lies further back
-	// than the ring reaches is not read.
+	// First is the time of the first reading in Unix seconds; the others
+	// follow at whole resolutions, so that hourly readings end at full local
+	// hours in every zone. After a stop, name the first time that the run
+	// before did not read; naming an earlier one sends the same readings
+	// again, which is harmless if the source shows the same registers. What
+	// lies further back than the ring reaches is not read.
 	First int64
 	// Now is the device's clock; time.Now if nil.
 	Now func() time.Time
@@ -166,8 +167,8 @@ func (cfg *Config) complete() error {
 		return errors.New("link, source and vault are required")
 	case cfg.Resolution.Code() == 0:
 		return fmt.Errorf("resolution of %d s does not divide an hour", cfg.Resolution)
-	case cfg.First < 0 || cfg.First%int64(cfg.Resolution) != 0:
-		return fmt.Errorf("first reading at %d is not on the grid of %v", cfg.First, cfg.Resolution)
+	case cfg.First < 0:
+		return fmt.Errorf("first reading at %d is before 1970", cfg.First)
 	case cfg.MaxReadings < 0 || cfg.MaxReadings > wire.MaxReadings:
 		return fmt.Errorf("%d readings in a message, want 1 to %d", cfg.MaxReadings, wire.MaxReadings)
 	case cfg.RingDays < 0 || cfg.RingDays > maxRingDays:

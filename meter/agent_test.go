@@ -263,7 +263,7 @@ func TestNewRefusesWhatItCannotUse(t *testing.T) {
 		"no source":            func(c *Config) { c.Source = nil },
 		"no vault":             func(c *Config) { c.Vault = nil },
 		"odd resolution":       func(c *Config) { c.Resolution = 7 },
-		"first off the grid":   func(c *Config) { c.First = start + 1 },
+		"first before 1970":    func(c *Config) { c.First = -1 },
 		"256 readings":         func(c *Config) { c.MaxReadings = 256 },
 		"ring of 401 days":     func(c *Config) { c.RingDays = 401 },
 		"negative retry":       func(c *Config) { c.Retry = -1 },
