@@ -16,6 +16,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -26,7 +27,9 @@ import (
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/clpke"
+	"github.com/wattveil/wattveil/meter"
 	"github.com/wattveil/wattveil/meter/source"
+	"github.com/wattveil/wattveil/provision"
 	"github.com/wattveil/wattveil/utility"
 )
 
@@ -54,9 +57,15 @@ type Config struct {
 	// PoolWindow is how long the utility waits for a collector that does not
 	// post, real time; 2 s if zero.
 	PoolWindow time.Duration
+	AtOnce     int // meters that step at once; 512 if zero, and with 1 they take turns in the households' order
 
 	Tap  func(Record)            // sees every message on every connection, if set
 	Step func(done, total int64) // told of each reading time that is over, if set
+
+	// Link and Transport, if set, stand on a connection, above the tap, and may
+	// change what goes over it. Tests plant leaks with them.
+	Link      func(i int, r provision.Record, inner meter.Link) meter.Link
+	Transport func(from, to string, inner http.RoundTripper) http.RoundTripper
 }
 
 // The parties' names, as in certificates and folders.
@@ -103,6 +112,9 @@ func Open(ctx context.Context, cfg Config) (*Grid, error) {
 	if cfg.PoolWindow == 0 {
 		cfg.PoolWindow = 2 * time.Second
 	}
+	if cfg.AtOnce == 0 {
+		cfg.AtOnce = maxSteps
+	}
 	if cfg.FS == nil {
 		cfg.FS = func(string) vfs.FS { return vfs.Default }
 	}
@@ -111,6 +123,12 @@ func Open(ctx context.Context, cfg Config) (*Grid, error) {
 	}
 	if cfg.Place == nil {
 		cfg.Place = func(i int) int { return i % cfg.Collectors }
+	}
+	if cfg.Link == nil {
+		cfg.Link = func(_ int, _ provision.Record, inner meter.Link) meter.Link { return inner }
+	}
+	if cfg.Transport == nil {
+		cfg.Transport = func(_, _ string, inner http.RoundTripper) http.RoundTripper { return inner }
 	}
 	if cfg.Rand == nil {
 		cfg.Rand = func(int) io.Reader { return nil }
@@ -222,14 +240,14 @@ func (g *Grid) maintain(ctx context.Context, now time.Time) error {
 // handOver steps all meters until each has handed over what is due.
 func (g *Grid) handOver(ctx context.Context) error {
 	var group errgroup.Group
-	group.SetLimit(maxSteps)
+	group.SetLimit(g.cfg.AtOnce)
 	for _, m := range g.meters {
 		group.Go(func() error { return m.handOver(ctx) })
 	}
 	return group.Wait()
 }
 
-const maxSteps = 512 // meters that step at once
+const maxSteps = 512 // meters that step at once, unless set
 
 // post lets every collector post its interval and waits until the answers'
 // downlinks have reached the meters.

@@ -184,7 +184,7 @@ func (n *utilityNode) start(ctx context.Context) (err error) {
 // another.
 func (g *Grid) wrap(from, to string) func(http.RoundTripper) http.RoundTripper {
 	return func(rt http.RoundTripper) http.RoundTripper {
-		return g.faults.transport(from + " " + to)(g.tapTransport(from, to, rt))
+		return g.faults.transport(from + " " + to)(g.cfg.Transport(from, to, g.tapTransport(from, to, rt)))
 	}
 }
 
@@ -330,7 +330,7 @@ func (g *Grid) newMeter(i int, h Household, record provision.Record) (*meterNode
 	if err != nil {
 		return nil, err
 	}
-	n.link = g.faults.link(g.ctx, "meter "+h.Column, g.tapLink(record.Meter, n.conn))
+	n.link = g.faults.link(g.ctx, "meter "+h.Column, g.cfg.Link(i, record, g.tapLink(record.Meter, n.conn)))
 	imp, exp := g.displayBases(i)
 	n.agent, err = meter.New(meter.Config{
 		Provision: record, Link: n.link, Vault: v,
