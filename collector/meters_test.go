@@ -210,8 +210,11 @@ func TestRoster(t *testing.T) {
 
 	f.utility.next(roster(2, map[wattveil.MeterID]string{meter: "another password", other: "x"}))
 	f.forward(t)
-	eventually(t, "the old password is refused", func() bool { return f.Stats().Strangers > before })
-	if s := f.Stats(); s.Meters != 2 || s.Connected != 0 {
+	eventually(t, "the old password is refused", func() bool {
+		s := f.Stats()
+		return s.Strangers > before && s.Connected == 0
+	})
+	if s := f.Stats(); s.Meters != 2 {
 		t.Errorf("%+v", s)
 	}
 	renamed := dial(t, addr, "another password")
