@@ -62,10 +62,11 @@ type Config struct {
 	Tap  func(Record)            // sees every message on every connection, if set
 	Step func(done, total int64) // told of each reading time that is over, if set
 
-	// Link and Transport, if set, stand on a connection, above the tap, and may
-	// change what goes over it. Tests plant leaks with them.
-	Link      func(i int, r provision.Record, inner meter.Link) meter.Link
-	Transport func(from, to string, inner http.RoundTripper) http.RoundTripper
+	// Link stands between a meter and the tap, BeforeTap between the server
+	// that asks and the tap, BehindTap between the tap and the one that
+	// answers, if set. Tests plant leaks with them.
+	Link                 func(i int, r provision.Record, inner meter.Link) meter.Link
+	BeforeTap, BehindTap func(from, to string, inner http.RoundTripper) http.RoundTripper
 }
 
 // The parties' names, as in certificates and folders.
@@ -127,8 +128,11 @@ func Open(ctx context.Context, cfg Config) (*Grid, error) {
 	if cfg.Link == nil {
 		cfg.Link = func(_ int, _ provision.Record, inner meter.Link) meter.Link { return inner }
 	}
-	if cfg.Transport == nil {
-		cfg.Transport = func(_, _ string, inner http.RoundTripper) http.RoundTripper { return inner }
+	if cfg.BeforeTap == nil {
+		cfg.BeforeTap = func(_, _ string, inner http.RoundTripper) http.RoundTripper { return inner }
+	}
+	if cfg.BehindTap == nil {
+		cfg.BehindTap = func(_, _ string, inner http.RoundTripper) http.RoundTripper { return inner }
 	}
 	if cfg.Rand == nil {
 		cfg.Rand = func(int) io.Reader { return nil }

@@ -184,7 +184,8 @@ func (n *utilityNode) start(ctx context.Context) (err error) {
 // another.
 func (g *Grid) wrap(from, to string) func(http.RoundTripper) http.RoundTripper {
 	return func(rt http.RoundTripper) http.RoundTripper {
-		return g.faults.transport(from + " " + to)(g.cfg.Transport(from, to, g.tapTransport(from, to, rt)))
+		tapped := g.tapTransport(from, to, g.cfg.BehindTap(from, to, rt))
+		return g.faults.transport(from + " " + to)(g.cfg.BeforeTap(from, to, tapped))
 	}
 }
 
