@@ -60,7 +60,7 @@ type Config struct {
 	Now       func() time.Time
 	Log       *slog.Logger // discards if nil
 
-	PoolWindow  time.Duration // real time to wait for all collectors of an interval; 60 s if zero
+	PoolWindow  time.Duration // real time to wait for all collectors of an interval; 30 s if zero
 	EnrolEvery  time.Duration // how often meters' statements go to the TTP; at once if zero
 	MemberCache int           // meters held ready in memory; 1,048,576 if zero
 }
@@ -86,7 +86,7 @@ type Utility struct {
 }
 
 const (
-	defaultPoolWindow = time.Minute
+	defaultPoolWindow = 30 * time.Second
 	defaultMembers    = 1 << 20
 )
 
