@@ -1,0 +1,62 @@
+# What can be done here. "make check" is what CI runs, see .ci/run.
+
+GO        ?= go
+FUZZTIME  ?= 3s
+BENCHTIME ?= 1s
+export GO
+
+# The steps of "make check". The tests come last, so that their output does.
+STEPS = format vet static rules tidy generated vuln fuzz race
+
+.PHONY: help demo test bench check $(STEPS)
+.NOTPARALLEL:
+
+help:
+	@echo 'make demo       run the whole platform here, up to verified bills'
+	@echo 'make test       run all tests'
+	@echo 'make check      run what CI runs: $(STEPS)'
+	@echo 'make bench      run the benchmarks, with allocations'
+
+demo:
+	$(GO) run ./cmd/wattveil demo --headless
+
+test:
+	$(GO) test -timeout 40m ./...
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+check:
+	@for step in $(STEPS); do \
+		echo "== $$step"; \
+		start=$$(date +%s); \
+		$(MAKE) --no-print-directory $$step || exit 1; \
+		echo "== $$step: $$(($$(date +%s) - start)) s"; \
+	done
+
+format:
+	@files=$$(gofmt -l .); test -z "$$files" || { echo "not formatted, run gofmt -w on:"; echo "$$files"; exit 1; }
+
+vet:
+	$(GO) vet ./...
+
+static:
+	$(GO) tool staticcheck ./...
+
+rules:
+	$(GO) test -count=1 ./internal/deptest
+
+tidy:
+	$(GO) mod tidy -diff
+
+generated:
+	.ci/generated
+
+vuln:
+	.ci/vuln
+
+fuzz:
+	.ci/fuzz $(FUZZTIME)
+
+race:
+	$(GO) test -race -timeout 40m ./...
