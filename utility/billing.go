@@ -60,7 +60,8 @@ const billsPerRequest = 500
 
 // RunBills asks the TTP for the bills of a period and keeps those that verify
 // under the TTP's bill keys and name the right meter. A meter without a bill
-// does not stop the others.
+// does not stop the others. Bills come in the order of meters; after an error,
+// those that there are.
 func (u *Utility) RunBills(ctx context.Context, meters []wattveil.Pseudonym, tariffID string, from, to time.Time) ([]Billed, error) {
 	own, err := u.ttp(ctx)
 	if err != nil {
@@ -70,31 +71,49 @@ func (u *Utility) RunBills(ctx context.Context, meters []wattveil.Pseudonym, tar
 	if err != nil {
 		return nil, err
 	}
-	out := make([]Billed, 0, len(meters))
-	for chunk := range slices.Chunk(meters, billsPerRequest) {
+	// The TTP is asked in the order of an-IDs: a caller's list may follow
+	// streets or names, and who lives next to whom is not the TTP's to know.
+	asked := slices.Compact(slices.Sorted(slices.Values(meters)))
+	billed := make(map[wattveil.Pseudonym]Billed, len(asked))
+	for chunk := range slices.Chunk(asked, billsPerRequest) {
 		request := billsRequest{Tariff: tariffID, From: from, To: to}
-		for _, p := range chunk {
-			request.Meters = append(request.Meters, p.String())
+		if err = u.askBills(ctx, chunk, request, own.number, keys, billed); err != nil {
+			err = fmt.Errorf("bills from %v to %v: %w", from, to, err)
+			break
 		}
-		var answer billsAnswer
-		if err := u.ask(ctx, "POST", "/v1/bills", request, &answer); err != nil {
-			return out, fmt.Errorf("bills from %v to %v: %w", from, to, err)
-		}
-		if len(answer.Bills) != len(chunk) {
-			return out, fmt.Errorf("bills from %v to %v: %d answers for %d meters", from, to, len(answer.Bills), len(chunk))
-		}
-		for i, p := range chunk {
-			a := answer.Bills[i]
-			b := Billed{Pseudonym: p, JWS: a.JWS}
-			if a.Class != "" {
-				b.Err = fmt.Errorf("bill of %v: %w", p, a.Class)
-			} else {
-				b.Err = u.keepBill(ctx, &b, a.Salt, keys, wattveil.Meter{UC: own.number, Pseudonym: p}, request)
-			}
+	}
+	out := make([]Billed, 0, len(meters))
+	for _, p := range meters {
+		if b, ok := billed[p]; ok {
 			out = append(out, b)
 		}
 	}
-	return out, nil
+	return out, err
+}
+
+// askBills asks for the bills of some meters and adds them to billed.
+func (u *Utility) askBills(ctx context.Context, meters []wattveil.Pseudonym, request billsRequest, uc wattveil.UCNumber, keys bill.KeySet, billed map[wattveil.Pseudonym]Billed) error {
+	for _, p := range meters {
+		request.Meters = append(request.Meters, p.String())
+	}
+	var answer billsAnswer
+	if err := u.ask(ctx, "POST", "/v1/bills", request, &answer); err != nil {
+		return err
+	}
+	if len(answer.Bills) != len(meters) {
+		return fmt.Errorf("%d answers for %d meters", len(answer.Bills), len(meters))
+	}
+	for i, p := range meters {
+		a := answer.Bills[i]
+		b := Billed{Pseudonym: p, JWS: a.JWS}
+		if a.Class != "" {
+			b.Err = fmt.Errorf("bill of %v: %w", p, a.Class)
+		} else {
+			b.Err = u.keepBill(ctx, &b, a.Salt, keys, wattveil.Meter{UC: uc, Pseudonym: p}, request)
+		}
+		billed[p] = b
+	}
+	return nil
 }
 
 // keepBill verifies a bill as anyone would, that it is of the meter and period
