@@ -1,0 +1,438 @@
+package grid
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/meter"
+	"github.com/wattveil/wattveil/provision"
+	"github.com/wattveil/wattveil/tariff"
+)
+
+// The privacy tests run the platform twice and compare what one party has seen
+// (spec/threats.md section 6). A world is all that determines such a run, but
+// for keys and ciphertexts.
+
+const (
+	worldHomes      = 6
+	worldCollectors = 3
+	worldZone       = "Europe/Zurich"
+	perDay          = 24 * 60 * 60 / int(testResolution)
+	coarseTick      = 6 * time.Hour // of the days on which meters hand over many readings at once
+)
+
+// world is one setting of the platform.
+type world struct {
+	fine, days int // days on which meters hand over every reading at once, and days in all
+	loads      [][]flow
+	ids        []wattveil.MeterID // of each household's meter
+	pseudonyms []wattveil.Pseudonym
+	place      []int // collector of each household
+	order      []int // in which the utility lists its customers and meters hand over
+	terms      *tariff.Tariff
+	leak       leak
+}
+
+// flow is the energy of one interval in Wh.
+type flow struct{ imp, exp int64 }
+
+// leak plants a leak in a run. Nil fields plant nothing.
+type leak struct {
+	link      func(p *played, i int, r provision.Record, inner meter.Link) meter.Link
+	beforeTap func(p *played, from, to string, inner http.RoundTripper) http.RoundTripper
+	behindTap func(p *played, from, to string, inner http.RoundTripper) http.RoundTripper
+	log       func(p *played, party string, inner slog.Handler) slog.Handler
+}
+
+// played is a world's run and what came of it.
+type played struct {
+	*world
+	grid    *Grid
+	dir     string
+	secrets map[wattveil.MeterID]provision.Record
+	clock   atomic.Pointer[Clock]
+
+	mu      sync.Mutex
+	records []Record
+	lines   []logLine
+
+	bills  []BillReport
+	queues view // collectors' queues at some moments
+	stored view // the TTP's store of readings
+	counts view // what the roles count
+}
+
+// logLine is a line of a party's log, without its wall clock time.
+type logLine struct {
+	party string
+	at    time.Time // the platform's; zero while it starts
+	text  string
+}
+
+func newWorld(t *testing.T, fine, days int) *world {
+	t.Helper()
+	terms, err := tariff.Builtin(worldZone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{fine: fine, days: days, terms: terms}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range worldHomes {
+		w.ids = append(w.ids, wattveil.MeterID(rng.Uint64()|1<<63))
+		w.pseudonyms = append(w.pseudonyms, wattveil.Pseudonym(rng.Uint64()|1<<63))
+		w.place = append(w.place, i%worldCollectors)
+		w.order = append(w.order, i)
+	}
+	w.loads = w.drawLoads()
+	return w
+}
+
+func (w *world) with(change func(*world)) *world {
+	next := *w
+	change(&next)
+	return &next
+}
+
+func (w *world) start() time.Time {
+	zone, err := time.LoadLocation(worldZone)
+	if err != nil {
+		panic(err)
+	}
+	return time.Date(2026, 3, 2, 0, 0, 0, 0, zone)
+}
+
+func (w *world) end() time.Time { return w.start().AddDate(0, 0, w.days) }
+
+// drawLoads draws homes of many kinds: with a roof full of panels, with long
+// stretches of equal use, with uses that are easy to tell, and an empty one.
+func (w *world) drawLoads() [][]flow {
+	rng := rand.New(rand.NewPCG(3, 4))
+	loads := make([][]flow, worldHomes)
+	for i := range loads {
+		loads[i] = make([]flow, w.days*perDay)
+		for k := range loads[i] {
+			f := &loads[i][k]
+			switch hour := k % perDay / 2; {
+			case i == 5: // away, the freezer runs now and then
+				f.imp = int64(rng.IntN(4) / 3 * 37)
+			case k > 0 && rng.IntN(3) == 0:
+				*f = loads[i][k-1]
+			case i%3 == 1 && hour >= 9 && hour < 16:
+				f.imp, f.exp = int64(rng.IntN(2)*rng.IntN(300)), int64(rng.IntN(4100))
+			case i == 2 && rng.IntN(8) == 0:
+				f.imp = 40_000 + int64(rng.IntN(20_000))
+			default:
+				f.imp = int64(40 + rng.IntN(2800))
+			}
+		}
+	}
+	return loads
+}
+
+// shuffled is the loads with import and export of each home mixed anew within
+// each day and band: other readings, the same bill lines.
+func (w *world) shuffled() [][]flow {
+	rng := rand.New(rand.NewPCG(5, 6))
+	cursor := w.terms.Cursor()
+	loads := make([][]flow, len(w.loads))
+	for i := range loads {
+		loads[i] = append([]flow(nil), w.loads[i]...)
+		for day := range w.days {
+			slots := make(map[int][]int) // by band
+			for k := day * perDay; k < (day+1)*perDay; k++ {
+				band := cursor.Span(w.start().Unix() + int64(k)*int64(testResolution)).Band
+				slots[band] = append(slots[band], k)
+			}
+			for band := range w.terms.Bands() {
+				mixFlows(rng, loads[i], slots[band])
+			}
+		}
+	}
+	return loads
+}
+
+func mixFlows(rng *rand.Rand, load []flow, slots []int) {
+	rng.Shuffle(len(slots), func(a, b int) {
+		a, b = slots[a], slots[b]
+		load[a].imp, load[b].imp = load[b].imp, load[a].imp
+	})
+	rng.Shuffle(len(slots), func(a, b int) {
+		a, b = slots[a], slots[b]
+		load[a].exp, load[b].exp = load[b].exp, load[a].exp
+	})
+}
+
+// flowAt is the flow of household i in the interval that ends at a time.
+func (w *world) flowAt(i int, end time.Time) flow {
+	k := int(end.Sub(w.start())/testResolution.Duration()) - 1
+	if k < 0 || k >= len(w.loads[i]) {
+		return flow{}
+	}
+	return w.loads[i][k]
+}
+
+// table is a household's flows as a load.
+type table struct {
+	start int64
+	flows []flow
+}
+
+// Energy implements source.Load.
+func (l table) Energy(start int64) (imp, exp wattveil.Wh, ok bool) {
+	k := (start - l.start) / int64(testResolution)
+	if start < l.start || k >= int64(len(l.flows)) {
+		return 0, 0, false
+	}
+	return wattveil.Wh(l.flows[k].imp), wattveil.Wh(l.flows[k].exp), true
+}
+
+// MeterID implements utility.Names. Meters are added in the households' order.
+func (n *worldNames) MeterID() wattveil.MeterID {
+	n.next++
+	return n.world.ids[n.next-1]
+}
+
+// Pseudonym implements utility.Names.
+func (n *worldNames) Pseudonym(id wattveil.MeterID) wattveil.Pseudonym {
+	return n.world.pseudonymOf(id)
+}
+
+type worldNames struct {
+	world *world
+	next  int
+}
+
+func (w *world) pseudonymOf(id wattveil.MeterID) wattveil.Pseudonym {
+	for i, other := range w.ids {
+		if other == id {
+			return w.pseudonyms[i]
+		}
+	}
+	panic(fmt.Sprintf("meter %v is not of this world", id))
+}
+
+// home is the household with a pseudonym.
+func (w *world) home(p wattveil.Pseudonym) int {
+	for i, other := range w.pseudonyms {
+		if other == p {
+			return i
+		}
+	}
+	panic(fmt.Sprintf("pseudonym %v is not of this world", p))
+}
+
+// baseReader draws a household's register bases, alike in every run.
+func baseReader(i int) io.Reader {
+	var seed [32]byte
+	binary.BigEndian.PutUint64(seed[:], uint64(i)+1)
+	return rand.NewChaCha8(seed)
+}
+
+func (w *world) config(p *played) Config {
+	cfg := Config{
+		Dir: p.dir, Resolution: testResolution, Seed: 7, Collectors: worldCollectors,
+		Start: w.start().Unix(), End: w.end().Unix(), PoolWindow: time.Minute, AtOnce: 1,
+		Names: &worldNames{world: w}, Rand: baseReader,
+		Place: func(i int) int { return w.place[i] },
+		Tap:   p.tapped, Log: p.logger, FS: func(string) vfs.FS { return hastyFS{vfs.Default} },
+	}
+	for i, flows := range w.loads {
+		cfg.Households = append(cfg.Households, Household{
+			Column: fmt.Sprintf("home-%d", i), Load: table{w.start().Unix(), flows},
+		})
+	}
+	cfg.Link = func(i int, r provision.Record, inner meter.Link) meter.Link {
+		p.secrets[r.Meter] = r
+		if w.leak.link != nil {
+			return w.leak.link(p, i, r, inner)
+		}
+		return inner
+	}
+	if hook := w.leak.beforeTap; hook != nil {
+		cfg.BeforeTap = func(from, to string, inner http.RoundTripper) http.RoundTripper { return hook(p, from, to, inner) }
+	}
+	if hook := w.leak.behindTap; hook != nil {
+		cfg.BehindTap = func(from, to string, inner http.RoundTripper) http.RoundTripper { return hook(p, from, to, inner) }
+	}
+	return cfg
+}
+
+func (p *played) tapped(r Record) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.records = append(p.records, r)
+}
+
+func (p *played) now() time.Time {
+	if c := p.clock.Load(); c != nil {
+		return c.Now()
+	}
+	return time.Time{}
+}
+
+func (p *played) logger(party string) *slog.Logger {
+	var h slog.Handler = slog.NewTextHandler(&lineWriter{p, party}, &slog.HandlerOptions{
+		Level: slog.LevelDebug,
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		},
+	})
+	if p.leak.log != nil {
+		h = p.leak.log(p, party, h)
+	}
+	return slog.New(h)
+}
+
+// lineWriter takes a party's log. A handler writes each line at once.
+type lineWriter struct {
+	played *played
+	party  string
+}
+
+// Write implements io.Writer.
+func (w *lineWriter) Write(line []byte) (int, error) {
+	p := w.played
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lines = append(p.lines, logLine{w.party, p.now(), string(line)})
+	return len(line), nil
+}
+
+// play runs a world to its bills and stops all parties.
+func (w *world) play(t *testing.T) *played {
+	t.Helper()
+	p := &played{
+		world: w, dir: t.TempDir(), secrets: make(map[wattveil.MeterID]provision.Record),
+		queues: make(view), stored: make(view), counts: make(view),
+	}
+	ctx := t.Context()
+	g, err := Open(ctx, w.config(p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.grid = g
+	p.clock.Store(g.clock)
+	err = p.stages(ctx)
+	if closeErr := g.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (p *played) stages(ctx context.Context) error {
+	g := p.grid
+	for _, m := range g.meters {
+		if err := m.conn.Await(ctx); err != nil {
+			return err
+		}
+	}
+	listed := make([]*meterNode, len(g.meters))
+	for to, from := range p.order {
+		listed[to] = g.meters[from]
+	}
+	g.meters = listed
+	document, err := p.terms.MarshalJSON()
+	if err != nil {
+		return err
+	}
+	if _, err := g.PutTariff(ctx, document); err != nil {
+		return err
+	}
+	for _, stage := range []func(context.Context) error{g.Ready, p.ticks, g.Drain, p.bill, p.look} {
+		if err := stage(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ticks plays all reading times: at first every one of them, then, as if meters
+// had been out of reach, some with many readings at once.
+func (p *played) ticks(ctx context.Context) error {
+	g := p.grid
+	coarse := p.start().AddDate(0, 0, p.fine)
+	for at := p.start(); !at.After(p.end()); {
+		g.clock.Set(at)
+		if err := g.handOver(ctx); err != nil {
+			return err
+		}
+		if at.Hour() == 12 && at.Minute() == 0 {
+			if err := p.lookIntoQueues(); err != nil {
+				return err
+			}
+		}
+		if err := g.Tick(ctx, at); err != nil {
+			return err
+		}
+		if at.Before(coarse) {
+			at = at.Add(testResolution.Duration())
+		} else {
+			at = at.Add(coarseTick)
+		}
+	}
+	return nil
+}
+
+// bill asks for the bills of the whole time and demands that all is well: a
+// run in which something failed proves nothing.
+func (p *played) bill(ctx context.Context) (err error) {
+	if p.bills, err = p.grid.Bill(ctx, p.terms.ID(), p.start(), p.end()); err != nil {
+		return err
+	}
+	report, err := p.grid.Report(ctx, p.bills, 0)
+	if err != nil {
+		return err
+	}
+	want := int64(p.days*perDay) + 1
+	for _, m := range report.Meters {
+		if m.ReadingsStored != want {
+			return fmt.Errorf("%s: %d readings stored, want %d", m.Column, m.ReadingsStored, want)
+		}
+	}
+	return report.Err()
+}
+
+// hastyFS is a disk that does not wait: nothing crashes here, and the bytes
+// that are written are the same.
+type hastyFS struct{ vfs.FS }
+
+type hastyFile struct{ vfs.File }
+
+func (f hastyFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return hasty(f.FS.Create(name, c))
+}
+
+func (f hastyFS) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return hasty(f.FS.ReuseForWrite(from, to, c))
+}
+
+func (f hastyFS) OpenDir(name string) (vfs.File, error) { return hasty(f.FS.OpenDir(name)) }
+
+func hasty(f vfs.File, err error) (vfs.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return hastyFile{f}, nil
+}
+
+func (hastyFile) Sync() error                { return nil }
+func (hastyFile) SyncData() error            { return nil }
+func (hastyFile) SyncTo(int64) (bool, error) { return true, nil }
