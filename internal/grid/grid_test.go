@@ -202,3 +202,48 @@ func (s *syncBuffer) String() string {
 	defer s.mu.Unlock()
 	return s.b.String()
 }
+
+// TestMetersGoOnAtTheWallClock lets the clock go after the run: readings come
+// by themselves.
+func TestMetersGoOnAtTheWallClock(t *testing.T) {
+	cfg := testConfig(t, 2, 1)
+	cfg.Resolution = 1
+	cfg.End = time.Now().Unix()
+	cfg.Start = cfg.End - 30
+	for i := range cfg.Households {
+		cfg.Households[i].Load = source.NewHousehold(cfg.Seed, i, time.UTC, cfg.Resolution)
+	}
+	g := open(t, cfg)
+	for _, stage := range []func(context.Context) error{g.Ready, g.Play} {
+		if err := stage(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	g.Clock().Follow()
+	go func() { ended <- g.Live(ctx) }()
+	played := uint64(cfg.End-cfg.Start) + 1
+	waitFor(t, func() bool {
+		for _, m := range g.meters {
+			if m.agent.Status().ReadingsSent < played+2 {
+				return false
+			}
+		}
+		return true
+	})
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// waitFor waits for a condition.
+func waitFor(t *testing.T, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("condition did not come true in 30 s")
+		}
+	}
+}
