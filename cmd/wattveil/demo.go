@@ -297,7 +297,7 @@ func (d *demo) play(ctx context.Context, dir string, h homes, terms *tariff.Tari
 	g, err := grid.Open(ctx, grid.Config{
 		Dir: dir, Households: h.households, Resolution: h.resolution, Start: h.start, End: h.end,
 		Collectors: d.collectors, Loss: d.loss, Seed: d.seed, Log: d.logger,
-		Step: func(done, _ int64) { _ = bar.Set64(done) },
+		Progress: func(_ grid.Stage, done, _ int64) { _ = bar.Set64(done) },
 	})
 	if err != nil {
 		return err

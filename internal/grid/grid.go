@@ -59,8 +59,9 @@ type Config struct {
 	PoolWindow time.Duration
 	AtOnce     int // meters that step at once; 512 if zero, and with 1 they take turns in the households' order
 
-	Tap  func(Record)            // sees every message on every connection, if set
-	Step func(done, total int64) // told of each reading time that is over, if set
+	Tap func(Record) // sees every message on every connection, if set
+	// Progress, if set, is told how far the run is. One goroutine calls it.
+	Progress func(s Stage, done, total int64)
 
 	// Link stands between a meter and the tap, BeforeTap between the server
 	// that asks and the tap, BehindTap between the tap and the one that
@@ -68,6 +69,16 @@ type Config struct {
 	Link                 func(i int, r provision.Record, inner meter.Link) meter.Link
 	BeforeTap, BehindTap func(from, to string, inner http.RoundTripper) http.RoundTripper
 }
+
+// Stage is a part of a run that takes time.
+type Stage string
+
+// The stages, in their order.
+const (
+	Connecting  Stage = "connecting"  // meters that have been added
+	Registering Stage = "registering" // meters that share keys with the TTP
+	Reading     Stage = "reading"     // reading times that are over
+)
 
 // The parties' names, as in certificates and folders.
 const (
@@ -137,6 +148,9 @@ func Open(ctx context.Context, cfg Config) (*Grid, error) {
 	if cfg.Rand == nil {
 		cfg.Rand = func(int) io.Reader { return nil }
 	}
+	if cfg.Progress == nil {
+		cfg.Progress = func(Stage, int64, int64) {}
+	}
 	start := time.Unix(cfg.Start, 0).Add(-lead).Truncate(cfg.collectorInterval())
 	g := &Grid{cfg: cfg, clock: NewClock(start), faults: faults{share: cfg.Loss, seed: cfg.Seed}, audit: newAudit()}
 	g.ctx, g.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -188,6 +202,7 @@ func (g *Grid) addMeters(ctx context.Context) error {
 			return fmt.Errorf("start the meter of %s: %w", h.Column, err)
 		}
 		g.meters = append(g.meters, m)
+		g.cfg.Progress(Connecting, int64(i)+1, int64(len(g.cfg.Households)))
 	}
 	// The first post brings the roster; only then do collectors let meters in.
 	return g.post(ctx)
@@ -304,7 +319,9 @@ func (g *Grid) Ready(ctx context.Context) error {
 		if err := g.Tick(ctx, t); err != nil {
 			return err
 		}
-		if g.Keyed() == len(g.meters) {
+		keyed := g.Keyed()
+		g.cfg.Progress(Registering, int64(keyed), int64(len(g.meters)))
+		if keyed == len(g.meters) {
 			return nil
 		}
 	}
@@ -319,9 +336,7 @@ func (g *Grid) Play(ctx context.Context) error {
 		if err := g.Tick(ctx, time.Unix(g.cfg.Start+i*int64(g.cfg.Resolution), 0)); err != nil {
 			return err
 		}
-		if g.cfg.Step != nil {
-			g.cfg.Step(i+1, total)
-		}
+		g.cfg.Progress(Reading, i+1, total)
 	}
 	return nil
 }

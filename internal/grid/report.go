@@ -38,18 +38,29 @@ type MeterReport struct {
 
 // BillReport is one household's bill.
 type BillReport struct {
-	Column    string      `json:"column"`
-	Pseudonym string      `json:"pseudonym"`
-	From      string      `json:"from"`
-	To        string      `json:"to"`
-	ImportKWh string      `json:"import_kwh"`
-	ExportKWh string      `json:"export_kwh"`
-	Lines     []bill.Line `json:"lines"`
-	Total     string      `json:"total"`
-	Currency  string      `json:"currency"`
-	JWS       string      `json:"jws"`
-	Verified  bool        `json:"verified"`
-	Error     string      `json:"error,omitempty"` // why there is no verified bill
+	Column    string       `json:"column"`
+	Pseudonym string       `json:"pseudonym"`
+	From      string       `json:"from"`
+	To        string       `json:"to"`
+	ImportKWh string       `json:"import_kwh"`
+	ExportKWh string       `json:"export_kwh"`
+	Lines     []LineReport `json:"lines"`
+	Total     string       `json:"total"`
+	Currency  string       `json:"currency"`
+	JWS       string       `json:"jws"`
+	Verified  bool         `json:"verified"`
+	Error     string       `json:"error,omitempty"` // why there is no verified bill
+}
+
+// LineReport is a line of a bill. Unlike in the bill itself every member is
+// always there: Band is empty for standing charges and tax.
+type LineReport struct {
+	Kind     string `json:"kind"`
+	Band     string `json:"band"`
+	Quantity string `json:"quantity"`
+	Unit     string `json:"unit"`
+	Price    string `json:"price"`
+	Amount   string `json:"amount"`
 }
 
 // WireReport is what meters sent.
@@ -88,16 +99,25 @@ func (g *Grid) Bill(ctx context.Context, tariffID string, from, to time.Time) ([
 		out[i] = BillReport{
 			Column: g.meters[i].column, Pseudonym: b.Pseudonym.String(), JWS: b.JWS,
 			From: b.Bill.From, To: b.Bill.To, ImportKWh: b.Bill.ImportKWh, ExportKWh: b.Bill.ExportKWh,
-			Lines: b.Bill.Lines, Total: b.Bill.Total, Currency: b.Bill.Currency,
+			Lines: lines(b.Bill), Total: b.Bill.Total, Currency: b.Bill.Currency,
 		}
 		if err := b.Err; err != nil {
 			out[i].Error = err.Error()
+			out[i].From, out[i].To = from.Format(time.RFC3339), to.Format(time.RFC3339)
 			continue
 		}
 		_, err := bill.Verify(b.JWS, keys)
 		out[i].Verified = err == nil
 	}
 	return out, nil
+}
+
+func lines(b bill.Bill) []LineReport {
+	out := make([]LineReport, len(b.Lines))
+	for i, l := range b.Lines {
+		out[i] = LineReport{Kind: l.Kind, Band: l.Band, Quantity: l.Quantity, Unit: l.Unit, Price: l.Price, Amount: l.Amount}
+	}
+	return out
 }
 
 // Report reads the outcome from the parties' stores.
