@@ -18,7 +18,7 @@ help:
 	@echo 'make bench      run the benchmarks, with allocations'
 
 demo:
-	$(GO) run ./cmd/wattveil demo --headless
+	$(GO) run ./cmd/wattveil demo
 
 test:
 	$(GO) test -timeout 40m ./...
