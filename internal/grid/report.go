@@ -10,6 +10,7 @@ import (
 	"github.com/wattveil/wattveil/bill"
 	"github.com/wattveil/wattveil/readings"
 	"github.com/wattveil/wattveil/tariff"
+	"github.com/wattveil/wattveil/utility"
 )
 
 // Report is what a run came to. It is its operator's: identities, pseudonyms
@@ -94,10 +95,15 @@ func (g *Grid) Bill(ctx context.Context, tariffID string, from, to time.Time) ([
 	if err != nil {
 		return nil, err
 	}
-	out := make([]BillReport, len(billed))
-	for i, b := range billed {
+	of := make(map[wattveil.Pseudonym]utility.Billed, len(billed)) // in the order of an-IDs
+	for _, b := range billed {
+		of[b.Pseudonym] = b
+	}
+	out := make([]BillReport, len(g.meters))
+	for i, m := range g.meters {
+		b := of[pseudonyms[i]]
 		out[i] = BillReport{
-			Column: g.meters[i].column, Pseudonym: b.Pseudonym.String(), JWS: b.JWS,
+			Column: m.column, Pseudonym: b.Pseudonym.String(), JWS: b.JWS,
 			From: b.Bill.From, To: b.Bill.To, ImportKWh: b.Bill.ImportKWh, ExportKWh: b.Bill.ExportKWh,
 			Lines: lines(b.Bill), Total: b.Bill.Total, Currency: b.Bill.Currency,
 		}
