@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/wattveil/wattveil"
@@ -154,24 +155,30 @@ func (t *TTP) handleBills(ctx context.Context, uc wattveil.UCNumber, body []byte
 	if len(in.Meters) > maxBillsPerRequest {
 		return nil, fmt.Errorf("%w: %d bills in one request, at most %d", wire.Malformed, len(in.Meters), maxBillsPerRequest)
 	}
+	if !in.From.Before(in.To) || in.From.Nanosecond() != 0 || in.To.Nanosecond() != 0 {
+		return nil, fmt.Errorf("%w: period is empty or not in whole seconds", wire.Malformed)
+	}
 	terms, err := t.tariff(ctx, uc, in.Tariff)
 	if err != nil {
 		return nil, err
 	}
-	answer := billsAnswer{Bills: make([]billAnswer, len(in.Meters))}
-	for i, name := range in.Meters {
-		a := &answer.Bills[i]
-		a.Meter = name
-		p, err := wattveil.ParsePseudonym(name)
-		if err != nil {
-			a.Class = wire.Malformed
-			continue
+	made := make([]madeBill, len(in.Meters))
+	inParallel(len(made), func(from, to int) {
+		for i := from; i < to; i++ {
+			made[i] = t.bill(ctx, uc, in.Meters[i], terms, in.From, in.To)
 		}
-		m := wattveil.Meter{UC: uc, Pseudonym: p}
-		if a.JWS, a.Salt, err = t.bill(ctx, m, terms, in.From, in.To); err != nil {
-			a.Class = peerClass(err)
+	})
+	if err := t.keepBills(ctx, made, terms, in.From, in.To); err != nil {
+		return nil, err
+	}
+	answer := billsAnswer{Bills: make([]billAnswer, len(made))}
+	for i, b := range made {
+		a := &answer.Bills[i]
+		*a = billAnswer{Meter: in.Meters[i], JWS: b.jws, Salt: b.salt}
+		if b.err != nil {
+			*a = billAnswer{Meter: in.Meters[i], Class: peerClass(b.err)}
 			t.counts.add(a.Class)
-			t.cfg.Log.Warn("no bill", "meter", m, "class", string(a.Class), "error", err)
+			t.cfg.Log.Warn("no bill", "meter", b.meter, "class", string(a.Class), "error", b.err)
 		}
 	}
 	return json.Marshal(answer)
@@ -183,34 +190,88 @@ func peerClass(err error) wire.Class {
 	return class
 }
 
+// madeBill is a meter's bill, or why there is none.
+type madeBill struct {
+	meter     wattveil.Meter
+	jws, salt string
+	fresh     bool // made by this request
+	err       error
+}
+
 // bill is the bill of a meter and period: the one that was made before, or a
-// new one. The same request always gives the same bill.
-func (t *TTP) bill(ctx context.Context, m wattveil.Meter, terms *registered, from, to time.Time) (jws, salt string, err error) {
-	found, err := registry.Find(t.db.QueryRowContext(ctx,
-		`SELECT jws, salt FROM bills WHERE uc = ? AND an_id = ? AND tariff = ? AND from_second = ? AND to_second = ?`,
-		m.UC, int64(m.Pseudonym), terms.ID(), from.Unix(), to.Unix()), &jws, &salt)
+// new one.
+func (t *TTP) bill(ctx context.Context, uc wattveil.UCNumber, name string, terms *registered, from, to time.Time) madeBill {
+	b := madeBill{meter: wattveil.Meter{UC: uc}}
+	if b.meter.Pseudonym, b.err = wattveil.ParsePseudonym(name); b.err != nil {
+		b.err = fmt.Errorf("%w: %w", wire.Malformed, b.err)
+		return b
+	}
+	found, err := findBill(ctx, t.db, &b, terms, from, to)
 	if err != nil || found {
-		return jws, salt, err
+		b.err = err
+		return b
 	}
 	if to.After(t.cfg.Now()) {
-		return "", "", fmt.Errorf("%w: period ends in the future", wire.Incomplete)
+		b.err = fmt.Errorf("%w: period ends in the future", wire.Incomplete)
+		return b
 	}
-	rated, err := t.rate(ctx, m, terms, from, to)
+	rated, err := t.rate(ctx, b.meter, terms, from, to)
 	if err != nil {
-		return "", "", err
+		b.err = err
+		return b
 	}
-	s := bill.NewSalt()
-	jws, err = t.billKey.Sign(t.document(m, s, terms, from, to, rated))
+	salt := bill.NewSalt()
+	b.salt, b.fresh = salt.String(), true
+	if b.jws, err = t.billKey.Sign(t.document(b.meter, salt, terms, from, to, rated)); err != nil {
+		b.err = fmt.Errorf("sign bill of %v: %w", b.meter, err)
+	}
+	return b
+}
+
+// querier is a database or a transaction of it.
+type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func findBill(ctx context.Context, db querier, b *madeBill, terms *registered, from, to time.Time) (bool, error) {
+	found, err := registry.Find(db.QueryRowContext(ctx,
+		`SELECT jws, salt FROM bills WHERE uc = ? AND an_id = ? AND tariff = ? AND from_second = ? AND to_second = ?`,
+		b.meter.UC, int64(b.meter.Pseudonym), terms.ID(), from.Unix(), to.Unix()), &b.jws, &b.salt)
 	if err != nil {
-		return "", "", fmt.Errorf("sign bill of %v: %w", m, err)
+		return false, fmt.Errorf("find bill of %v: %w", b.meter, err)
 	}
-	_, err = t.db.ExecContext(ctx, `
-		INSERT INTO bills (uc, an_id, tariff, from_second, to_second, salt, jws, issued) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		m.UC, int64(m.Pseudonym), terms.ID(), from.Unix(), to.Unix(), s.String(), jws, t.cfg.Now().Unix())
+	return found, nil
+}
+
+// keepBills makes new bills durable before anybody sees them. The same request
+// always gives the same bill: where another was faster, its bill counts.
+func (t *TTP) keepBills(ctx context.Context, made []madeBill, terms *registered, from, to time.Time) error {
+	if !slices.ContainsFunc(made, func(b madeBill) bool { return b.fresh && b.err == nil }) {
+		return nil
+	}
+	err := registry.Tx(ctx, t.db, func(tx *sql.Tx) error {
+		for i := range made {
+			b := &made[i]
+			if !b.fresh || b.err != nil {
+				continue
+			}
+			_, err := tx.ExecContext(ctx, `
+				INSERT INTO bills (uc, an_id, tariff, from_second, to_second, salt, jws, issued) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+				ON CONFLICT DO NOTHING`,
+				b.meter.UC, int64(b.meter.Pseudonym), terms.ID(), from.Unix(), to.Unix(), b.salt, b.jws, t.cfg.Now().Unix())
+			if err != nil {
+				return err
+			}
+			if _, err := findBill(ctx, tx, b, terms, from, to); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if err != nil {
-		return "", "", fmt.Errorf("keep bill of %v: %w", m, err)
+		return fmt.Errorf("keep bills by tariff %s: %w", terms.ID(), err)
 	}
-	return jws, s.String(), nil
+	return nil
 }
 
 func (t *TTP) rate(ctx context.Context, m wattveil.Meter, terms *registered, from, to time.Time) (rating.Rated, error) {

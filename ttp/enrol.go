@@ -1,6 +1,7 @@
 package ttp
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/x509"
@@ -9,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
+	"sync"
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/clpke"
@@ -148,11 +151,15 @@ func (t *TTP) userKey(ctx context.Context, uc wattveil.UCNumber) (*clpke.UserKey
 	return clpke.ParseUserKey(raw)
 }
 
-func userKeyContext(uc wattveil.UCNumber) string    { return "utilities.user_key " + uc.String() }
-func partialKeyContext(uc wattveil.UCNumber) string { return "utilities.partial_key " + uc.String() }
+func userKeyContext(uc wattveil.UCNumber) string { return "utilities.user_key " + uc.String() }
+
+func partialKeyContext(uc wattveil.UCNumber, serial uint32) string {
+	return fmt.Sprintf("own_keys.partial_key %v %d", uc, serial)
+}
 
 // handleEnrolmentKey takes the TTP's own key from the utility's KGC and
-// answers the root statement that shows meters whose key it is.
+// answers the root statement that shows meters whose key it is. The same
+// statement again gets the same answer.
 func (t *TTP) handleEnrolmentKey(ctx context.Context, uc wattveil.UCNumber, body []byte) ([]byte, error) {
 	var in enrolmentKey
 	if err := json.Unmarshal(body, &in); err != nil {
@@ -162,14 +169,33 @@ func (t *TTP) handleEnrolmentKey(ctx context.Context, uc wattveil.UCNumber, body
 	if err != nil {
 		return nil, err
 	}
-	kept, err := t.ownStatement(ctx, uc)
+	release, err := t.turns.take(ctx, uc)
 	if err != nil {
 		return nil, err
+	}
+	defer release()
+	var serial uint32
+	var kept, root []byte
+	found, err := registry.Find(t.db.QueryRowContext(ctx,
+		`SELECT serial, statement, root_statement FROM own_keys WHERE uc = ? ORDER BY serial DESC LIMIT 1`, uc), &serial, &kept, &root)
+	if err != nil {
+		return nil, fmt.Errorf("own key of utility %v: %w", uc, err)
 	}
 	st, err := clpke.CompareStatements(kept, in.Statement, signer)
 	if err != nil {
 		return nil, t.refuseStatement(ctx, t.db, uc, err)
 	}
+	if !found || st.Serial != serial {
+		if root, err = t.adoptKey(ctx, uc, st, in, signer); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(enrolmentRoot{Root: root})
+}
+
+// adoptKey checks that a verified statement is of the TTP's own key, keeps the
+// key and gives its root statement.
+func (t *TTP) adoptKey(ctx context.Context, uc wattveil.UCNumber, st clpke.Statement, in enrolmentKey, signer *ecdsa.PublicKey) ([]byte, error) {
 	user, err := t.userKey(ctx, uc)
 	if err != nil {
 		return nil, err
@@ -192,15 +218,15 @@ func (t *TTP) handleEnrolmentKey(ctx context.Context, uc wattveil.UCNumber, body
 	}
 	kgc := clpke.PublicKeyPoint(signer)
 	_, err = t.db.ExecContext(ctx,
-		`UPDATE utilities SET kgc = ?, partial_key = ?, statement = ?, root_statement = ? WHERE number = ?`,
-		kgc[:], t.seal.Seal(partialKeyContext(uc), partial.Bytes()), in.Statement, root, uc)
+		`INSERT INTO own_keys (uc, serial, kgc, partial_key, statement, root_statement) VALUES (?, ?, ?, ?, ?, ?)`,
+		uc, st.Serial, kgc[:], t.seal.Seal(partialKeyContext(uc, st.Serial), partial.Bytes()), in.Statement, root)
 	if err != nil {
 		return nil, fmt.Errorf("keep own key of utility %v: %w", uc, err)
 	}
 	t.mu.Lock()
 	delete(t.openers, uc)
 	t.mu.Unlock()
-	return json.Marshal(enrolmentRoot{Root: root})
+	return root, nil
 }
 
 // checkKGC checks the certificate of a KGC's signing key.
@@ -223,14 +249,6 @@ func (t *TTP) checkKGC(uc wattveil.UCNumber, der []byte) (*ecdsa.PublicKey, erro
 	return key, nil
 }
 
-func (t *TTP) ownStatement(ctx context.Context, uc wattveil.UCNumber) ([]byte, error) {
-	var kept []byte
-	if err := t.db.QueryRowContext(ctx, `SELECT statement FROM utilities WHERE number = ?`, uc).Scan(&kept); err != nil {
-		return nil, fmt.Errorf("own statement of utility %v: %w", uc, err)
-	}
-	return kept, nil
-}
-
 // execer is a database or a transaction of it.
 type execer interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
@@ -244,7 +262,10 @@ func (t *TTP) refuseStatement(ctx context.Context, db execer, uc wattveil.UCNumb
 		t.cfg.Log.Error("utility signed two statements with one serial", "uc", uc, "class", "evidence")
 		_, keepErr := db.ExecContext(ctx, `INSERT OR IGNORE INTO evidence (uc, kept, offered, seen) VALUES (?, ?, ?, ?)`,
 			uc, []byte(evidence.Kept), []byte(evidence.Offered), t.cfg.Now().Unix())
-		return errors.Join(fmt.Errorf("%w: %w", wire.Evidence, err), keepErr)
+		if keepErr != nil {
+			return fmt.Errorf("keep evidence against utility %v: %w", uc, keepErr)
+		}
+		return fmt.Errorf("%w: %w", wire.Evidence, err)
 	case errors.Is(err, clpke.ErrSerial):
 		return fmt.Errorf("%w: %w", wire.Replayed, err)
 	case errors.Is(err, clpke.ErrUnsigned):
@@ -265,10 +286,11 @@ func (t *TTP) handleMeters(ctx context.Context, uc wattveil.UCNumber, body []byt
 	if err != nil {
 		return nil, err
 	}
+	offers := verifyStatements(in.Statements, signer)
 	answer := meterStatementsAnswer{Refused: []statementRefusal{}}
 	err = registry.Tx(ctx, t.db, func(tx *sql.Tx) error {
-		for i, signed := range in.Statements {
-			err := t.enrolMeter(ctx, tx, uc, signed, signer)
+		for i := range offers {
+			err := t.enrolMeter(ctx, tx, uc, &offers[i], signer)
 			var class wire.Class
 			switch {
 			case errors.As(err, &class):
@@ -286,12 +308,49 @@ func (t *TTP) handleMeters(ctx context.Context, uc wattveil.UCNumber, body []byt
 	return json.Marshal(answer)
 }
 
+// offeredStatement is a meter's statement whose signature was checked.
+type offeredStatement struct {
+	signed []byte
+	meter  wattveil.Meter // of utility 0 if it is of no meter
+	serial uint32
+	err    error // why it does not verify, if it does not
+}
+
+// verifyStatements checks signatures on all processors, which takes long
+// enough to be kept out of a transaction.
+func verifyStatements(signed [][]byte, signer *ecdsa.PublicKey) []offeredStatement {
+	offers := make([]offeredStatement, len(signed))
+	inParallel(len(signed), func(from, to int) {
+		for i := from; i < to; i++ {
+			st, err := clpke.VerifyStatement(signed[i], signer)
+			offers[i] = offeredStatement{signed: signed[i], serial: st.Serial, err: err}
+			if err == nil {
+				offers[i].meter, _ = st.Identity().Meter()
+			}
+		}
+	})
+	return offers
+}
+
+// inParallel splits n pieces of work among all processors.
+func inParallel(n int, work func(from, to int)) {
+	workers := min(runtime.GOMAXPROCS(0), n)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() { work(n*w/workers, n*(w+1)/workers) })
+	}
+	wg.Wait()
+}
+
+// kgcKey is the key that signs a utility's statements.
 func (t *TTP) kgcKey(ctx context.Context, uc wattveil.UCNumber) (*ecdsa.PublicKey, error) {
 	var raw []byte
-	if err := t.db.QueryRowContext(ctx, `SELECT kgc FROM utilities WHERE number = ?`, uc).Scan(&raw); err != nil {
+	found, err := registry.Find(t.db.QueryRowContext(ctx,
+		`SELECT kgc FROM own_keys WHERE uc = ? ORDER BY serial DESC LIMIT 1`, uc), &raw)
+	if err != nil {
 		return nil, fmt.Errorf("KGC key of utility %v: %w", uc, err)
 	}
-	if raw == nil {
+	if !found {
 		return nil, fmt.Errorf("%w: utility %v has not enrolled the TTP's key yet", wire.Unenrolled, uc)
 	}
 	point, err := clpke.ParsePoint(raw)
@@ -301,31 +360,34 @@ func (t *TTP) kgcKey(ctx context.Context, uc wattveil.UCNumber) (*ecdsa.PublicKe
 	return point.ECDSA()
 }
 
-func (t *TTP) enrolMeter(ctx context.Context, tx *sql.Tx, uc wattveil.UCNumber, signed []byte, signer *ecdsa.PublicKey) error {
-	st, err := clpke.VerifyStatement(signed, signer)
-	if err != nil {
-		return t.refuseStatement(ctx, tx, uc, err)
+func (t *TTP) enrolMeter(ctx context.Context, tx *sql.Tx, uc wattveil.UCNumber, o *offeredStatement, signer *ecdsa.PublicKey) error {
+	if o.err != nil {
+		return t.refuseStatement(ctx, tx, uc, o.err)
 	}
-	m, ok := st.Identity().Meter()
-	if !ok || m.UC != uc {
+	if o.meter.UC != uc {
 		return fmt.Errorf("%w: statement is of no meter of utility %v", wire.Forged, uc)
 	}
+	anID := int64(o.meter.Pseudonym)
 	var kept []byte
-	_, err = registry.Find(tx.QueryRowContext(ctx,
-		`SELECT statement FROM statements WHERE uc = ? AND an_id = ? ORDER BY serial DESC LIMIT 1`,
-		uc, int64(m.Pseudonym)), &kept)
+	found, err := registry.Find(tx.QueryRowContext(ctx,
+		`SELECT statement FROM statements WHERE uc = ? AND an_id = ? ORDER BY serial DESC LIMIT 1`, uc, anID), &kept)
 	if err != nil {
 		return err
 	}
-	if _, err := clpke.CompareStatements(kept, signed, signer); err != nil {
-		return t.refuseStatement(ctx, tx, uc, err)
+	if found {
+		if bytes.Equal(kept, o.signed) {
+			return nil
+		}
+		if _, err := clpke.CompareStatements(kept, o.signed, signer); err != nil {
+			return t.refuseStatement(ctx, tx, uc, err)
+		}
 	}
 	_, err = tx.ExecContext(ctx, `INSERT OR IGNORE INTO statements (uc, an_id, serial, statement) VALUES (?, ?, ?, ?)`,
-		uc, int64(m.Pseudonym), st.Serial, signed)
+		uc, anID, o.serial, o.signed)
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT OR IGNORE INTO meters (uc, an_id) VALUES (?, ?)`, uc, int64(m.Pseudonym))
+	_, err = tx.ExecContext(ctx, `INSERT OR IGNORE INTO meters (uc, an_id) VALUES (?, ?)`, uc, anID)
 	return err
 }
 

@@ -23,56 +23,77 @@ const (
 	maxLive    = 8
 )
 
-// opener is the TTP's private key towards one utility.
+// opener is one of the TTP's private keys towards one utility.
 type opener struct {
 	key       *clpke.PrivateKey
 	statement [32]byte // SHA-256 of the signed statement
 }
 
-// opener loads the private key towards a utility once.
-func (t *TTP) opener(ctx context.Context, uc wattveil.UCNumber) (*opener, error) {
+// ownKeys are the private keys towards a utility, newest first.
+func (t *TTP) ownKeys(ctx context.Context, uc wattveil.UCNumber) ([]*opener, error) {
 	t.mu.Lock()
-	o := t.openers[uc]
+	own := t.openers[uc]
 	t.mu.Unlock()
-	if o != nil {
-		return o, nil
-	}
-	var box, signed, kgc []byte
-	err := t.db.QueryRowContext(ctx, `SELECT partial_key, statement, kgc FROM utilities WHERE number = ?`, uc).Scan(&box, &signed, &kgc)
-	if err != nil {
-		return nil, fmt.Errorf("own key of utility %v: %w", uc, err)
-	}
-	if signed == nil {
-		return nil, fmt.Errorf("%w: utility %v has not enrolled the TTP's key yet", wire.Unenrolled, uc)
-	}
-	signer, err := t.kgcKey(ctx, uc)
-	if err != nil {
-		return nil, err
-	}
-	st, err := clpke.VerifyStatement(signed, signer)
-	if err != nil {
-		return nil, fmt.Errorf("own statement of utility %v: %w", uc, err)
+	if own != nil {
+		return own, nil
 	}
 	user, err := t.userKey(ctx, uc)
 	if err != nil {
 		return nil, err
 	}
-	raw, err := t.seal.Open(partialKeyContext(uc), box)
+	rows, err := t.db.QueryContext(ctx, `SELECT serial, kgc, partial_key, statement FROM own_keys WHERE uc = ? ORDER BY serial DESC`, uc)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("own keys of utility %v: %w", uc, err)
 	}
-	partial, err := clpke.ParsePartialKey(raw)
-	if err != nil {
-		return nil, fmt.Errorf("own key of utility %v: %w", uc, err)
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var serial uint32
+		var kgc, box, signed []byte
+		if err := rows.Scan(&serial, &kgc, &box, &signed); err != nil {
+			return nil, fmt.Errorf("own keys of utility %v: %w", uc, err)
+		}
+		raw, err := t.seal.Open(partialKeyContext(uc, serial), box)
+		if err != nil {
+			return nil, err
+		}
+		o, err := newOpener(user, kgc, raw, signed)
+		if err != nil {
+			return nil, fmt.Errorf("own key %d of utility %v: %w", serial, uc, err)
+		}
+		own = append(own, o)
 	}
-	o = &opener{statement: clpke.SignedStatement(signed).Hash()}
-	if o.key, err = clpke.NewPrivateKey(user, partial, st.Identity(), st.Master); err != nil {
-		return nil, fmt.Errorf("own key of utility %v: %w", uc, err)
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("own keys of utility %v: %w", uc, err)
+	}
+	if own == nil {
+		return nil, fmt.Errorf("%w: utility %v has not enrolled the TTP's key yet", wire.Unenrolled, uc)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.openers[uc] = o
-	return o, nil
+	t.openers[uc] = own
+	return own, nil
+}
+
+func newOpener(user *clpke.UserKey, kgc, partialKey, signed []byte) (*opener, error) {
+	point, err := clpke.ParsePoint(kgc)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := point.ECDSA()
+	if err != nil {
+		return nil, err
+	}
+	st, err := clpke.VerifyStatement(signed, signer)
+	if err != nil {
+		return nil, err
+	}
+	partial, err := clpke.ParsePartialKey(partialKey)
+	if err != nil {
+		return nil, err
+	}
+	o := &opener{statement: clpke.SignedStatement(signed).Hash()}
+	o.key, err = clpke.NewPrivateKey(user, partial, st.Identity(), st.Master)
+	return o, err
 }
 
 func (t *TTP) handleExchanges(ctx context.Context, uc wattveil.UCNumber, body []byte) ([]byte, error) {
@@ -80,7 +101,12 @@ func (t *TTP) handleExchanges(ctx context.Context, uc wattveil.UCNumber, body []
 	if err != nil {
 		return nil, err
 	}
-	own, err := t.opener(ctx, uc)
+	release, err := t.turns.take(ctx, uc)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	own, err := t.ownKeys(ctx, uc)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +148,7 @@ func (t *TTP) exchangeVerdict(m wattveil.Meter, what wire.Type, err error) wire.
 
 // offer answers an M1 (spec/protocol.md section 5.3). M2 is durable before it
 // is returned, so that the same M1 always gets the same M2.
-func (t *TTP) offer(ctx context.Context, own *opener, m wattveil.Meter, x wire.Exchange) ([]byte, error) {
+func (t *TTP) offer(ctx context.Context, own []*opener, m wattveil.Meter, x wire.Exchange) ([]byte, error) {
 	var m2 []byte
 	err := registry.Tx(ctx, t.db, func(tx *sql.Tx) error {
 		statement, err := t.meterStatement(ctx, tx, m)
@@ -131,19 +157,19 @@ func (t *TTP) offer(ctx context.Context, own *opener, m wattveil.Meter, x wire.E
 		}
 		hash := sha256.Sum256(x.Body)
 		found, err := registry.Find(tx.QueryRowContext(ctx,
-			`SELECT m2 FROM sessions WHERE uc = ? AND an_id = ? AND m1 = ? AND state <> ?`,
-			m.UC, int64(m.Pseudonym), hash[:], stateClosed), &m2)
+			`SELECT m2 FROM sessions WHERE uc = ? AND an_id = ? AND low = ? AND m1 = ? AND state <> ?`,
+			m.UC, int64(m.Pseudonym), x.Low, hash[:], stateClosed), &m2)
 		if err != nil || found {
 			return err
 		}
-		offer, err := openOffer(own, x)
+		key, offer, err := openOffer(own, x)
 		if err != nil {
 			return err
 		}
 		if err := t.admit(ctx, tx, m, offer); err != nil {
 			return err
 		}
-		made, err := t.answerOffer(ctx, tx, own, m, statement, offer, x.Body)
+		made, err := t.answerOffer(ctx, tx, key, m, statement, offer, x.Body)
 		if err != nil {
 			return err
 		}
@@ -167,19 +193,23 @@ func (t *TTP) meterStatement(ctx context.Context, tx *sql.Tx, m wattveil.Meter) 
 	return kept, nil
 }
 
-func openOffer(own *opener, x wire.Exchange) (wire.Offer, error) {
-	plain, err := clpkeopen.Open(own.key, wire.LabelM1, x.Body)
-	if err != nil {
-		return wire.Offer{}, fmt.Errorf("%w: M1", wire.Forged)
+// openOffer decrypts an M1 and tells by which key.
+func openOffer(own []*opener, x wire.Exchange) (*opener, wire.Offer, error) {
+	for _, o := range own {
+		plain, err := clpkeopen.Open(o.key, wire.LabelM1, x.Body)
+		if err != nil {
+			continue
+		}
+		offer, err := wire.ParseOffer(plain)
+		if err != nil {
+			return nil, wire.Offer{}, err
+		}
+		if offer.Epoch.Low() != x.Low || !slices.Contains(offer.Suites, wire.SuiteAES128GCM) {
+			return nil, wire.Offer{}, fmt.Errorf("%w: M1 header or suites", wire.Malformed)
+		}
+		return o, offer, nil
 	}
-	offer, err := wire.ParseOffer(plain)
-	if err != nil {
-		return wire.Offer{}, err
-	}
-	if offer.Epoch.Low() != x.Low || !slices.Contains(offer.Suites, wire.SuiteAES128GCM) {
-		return wire.Offer{}, fmt.Errorf("%w: M1 header or suites", wire.Malformed)
-	}
-	return offer, nil
+	return nil, wire.Offer{}, fmt.Errorf("%w: M1", wire.Forged)
 }
 
 // admit checks epoch and limits of an exchange.
@@ -189,9 +219,9 @@ func (t *TTP) admit(ctx context.Context, tx *sql.Tx, m wattveil.Meter, offer wir
 	err := tx.QueryRowContext(ctx, `
 		SELECT last_epoch,
 			(SELECT count(*) FROM sessions WHERE uc = ?1 AND an_id = ?2 AND state = 'pending' AND created > ?3),
-			(SELECT count(*) FROM sessions WHERE uc = ?1 AND an_id = ?2 AND created > ?4)
+			(SELECT count(*) FROM exchanges WHERE uc = ?1 AND an_id = ?2 AND at > ?4)
 		FROM meters WHERE uc = ?1 AND an_id = ?2`,
-		m.UC, int64(m.Pseudonym), t.cfg.Now().Add(-pendingFor).Unix(), t.cfg.Now().Add(-24*time.Hour).Unix(),
+		m.UC, int64(m.Pseudonym), t.cfg.Now().Add(-pendingFor).Unix(), t.cfg.Now().Add(-limitedOver).Unix(),
 	).Scan(&last, &pending, &recent)
 	if err != nil {
 		return fmt.Errorf("admit exchange of %v: %w", m, err)
@@ -284,38 +314,53 @@ func (t *TTP) chain(ctx context.Context, tx *sql.Tx, m wattveil.Meter, offer wir
 // keepSession stores a pending epoch and makes room for it: at most eight live
 // epochs of a meter, no two with one low byte.
 func (t *TTP) keepSession(ctx context.Context, tx *sql.Tx, m wattveil.Meter, offer wire.Offer, m1 [32]byte, made *madeSession) error {
-	rows, err := tx.QueryContext(ctx, `SELECT epoch FROM sessions WHERE uc = ? AND an_id = ? ORDER BY epoch DESC`, m.UC, int64(m.Pseudonym))
+	live, err := liveEpochs(ctx, tx, m)
 	if err != nil {
 		return fmt.Errorf("live epochs of %v: %w", m, err)
 	}
-	var retire []wattveil.Epoch
-	for n := 0; rows.Next(); n++ {
-		var e wattveil.Epoch
-		if err := rows.Scan(&e); err != nil {
-			return errors.Join(err, rows.Close())
+	kept := 0
+	for _, e := range live {
+		if kept < maxLive-1 && e.Low() != offer.Epoch.Low() {
+			kept++
+			continue
 		}
-		if n >= maxLive-1 || e.Low() == offer.Epoch.Low() {
-			retire = append(retire, e)
-		}
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return fmt.Errorf("live epochs of %v: %w", m, err)
-	}
-	for _, e := range retire {
 		if err := t.destroy(ctx, tx, m, e); err != nil {
 			return err
 		}
 	}
+	now := t.cfg.Now().Unix()
 	_, err = tx.ExecContext(ctx, `
 		INSERT INTO sessions (uc, an_id, epoch, low, state, series, chain, pinned, m1, m2, transcript, keys, created)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		m.UC, int64(m.Pseudonym), offer.Epoch, offer.Epoch.Low(), statePending, made.series, made.chain, offer.Pinned,
-		m1[:], made.m2, made.transcript[:], t.seal.Seal(keysContext(m, offer.Epoch), made.keys.Bytes()), t.cfg.Now().Unix())
+		m1[:], made.m2, made.transcript[:], t.seal.Seal(keysContext(m, offer.Epoch), made.keys.Bytes()), now)
 	if err != nil {
 		return fmt.Errorf("keep epoch %d of %v: %w", offer.Epoch, m, err)
 	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO exchanges (uc, an_id, epoch, at) VALUES (?, ?, ?, ?)`,
+		m.UC, int64(m.Pseudonym), offer.Epoch, now)
+	if err != nil {
+		return fmt.Errorf("count exchange of %v: %w", m, err)
+	}
 	_, err = tx.ExecContext(ctx, `UPDATE meters SET last_epoch = ? WHERE uc = ? AND an_id = ?`, offer.Epoch, m.UC, int64(m.Pseudonym))
 	return err
+}
+
+// liveEpochs are the epochs that a meter has keys of, newest first.
+func liveEpochs(ctx context.Context, tx *sql.Tx, m wattveil.Meter) (live []wattveil.Epoch, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT epoch FROM sessions WHERE uc = ? AND an_id = ? ORDER BY epoch DESC`, m.UC, int64(m.Pseudonym))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var e wattveil.Epoch
+		if err := rows.Scan(&e); err != nil {
+			return nil, err
+		}
+		live = append(live, e)
+	}
+	return live, rows.Err()
 }
 
 // confirm checks an M3 and makes its epoch active.

@@ -1,11 +1,11 @@
 package ttp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
-	"sync"
+	"slices"
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/internal/registry"
@@ -19,6 +19,11 @@ func (t *TTP) handleMessages(ctx context.Context, uc wattveil.UCNumber, body []b
 	if err != nil {
 		return nil, err
 	}
+	release, err := t.turns.take(ctx, uc)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	return wire.AppendMessageVerdicts(make([]byte, 0, len(messages)+8), t.ingest(ctx, uc, messages)), nil
 }
 
@@ -31,9 +36,32 @@ type opened struct {
 	verdict wire.Verdict
 }
 
-// ingest opens a batch and makes its readings durable with one append. A
-// verdict is durable only after the append has returned.
+// ingest opens a batch and makes its readings durable. A utility orders its
+// batches (spec/protocol.md section 7.2); a counter that is used twice is seen
+// in one that is not, too. The caller has the utility's turn.
 func (t *TTP) ingest(ctx context.Context, uc wattveil.UCNumber, messages [][]byte) []wire.Verdict {
+	if slices.IsSortedFunc(messages, bytes.Compare) {
+		return t.ingestOrdered(ctx, uc, messages)
+	}
+	place := make([]int, len(messages))
+	for i := range place {
+		place[i] = i
+	}
+	slices.SortFunc(place, func(a, b int) int { return bytes.Compare(messages[a], messages[b]) })
+	ordered := make([][]byte, len(messages))
+	for i, p := range place {
+		ordered[i] = messages[p]
+	}
+	verdicts := make([]wire.Verdict, len(messages))
+	for i, v := range t.ingestOrdered(ctx, uc, ordered) {
+		verdicts[place[i]] = v
+	}
+	return verdicts
+}
+
+// ingestOrdered opens a batch and makes its readings durable with one append.
+// A verdict is durable only after the append has returned.
+func (t *TTP) ingestOrdered(ctx context.Context, uc wattveil.UCNumber, messages [][]byte) []wire.Verdict {
 	batch := make([]opened, len(messages))
 	for i, msg := range messages {
 		t.findSession(ctx, uc, msg, &batch[i])
@@ -43,8 +71,10 @@ func (t *TTP) ingest(ctx context.Context, uc wattveil.UCNumber, messages [][]byt
 	if err := t.appendBlocks(ctx, batch, blocks); err != nil {
 		t.cfg.Log.Error("batch not stored", "uc", uc, "messages", len(messages), "error", err)
 		for i := range batch {
-			if batch[i].verdict == wire.Durable {
-				batch[i].verdict = wire.Later
+			if o := &batch[i]; o.verdict == wire.Durable {
+				o.verdict = wire.Later
+				// Stored or not: what is the highest counter is to be looked up again.
+				t.sessions.Remove(sessionName{o.meter, o.session.key.Epoch().Low()})
 			}
 		}
 	}
@@ -100,13 +130,7 @@ func (t *TTP) enrolled(ctx context.Context, m wattveil.Meter) (bool, error) {
 
 // openAll decrypts and decodes on all processors.
 func openAll(messages [][]byte, batch []opened) {
-	workers := min(runtime.GOMAXPROCS(0), len(batch))
-	var wg sync.WaitGroup
-	for w := range workers {
-		from, to := len(batch)*w/workers, len(batch)*(w+1)/workers
-		wg.Go(func() { openSome(messages[from:to], batch[from:to]) })
-	}
-	wg.Wait()
+	inParallel(len(batch), func(from, to int) { openSome(messages[from:to], batch[from:to]) })
 }
 
 func openSome(messages [][]byte, batch []opened) {
@@ -149,13 +173,17 @@ func (t *TTP) keepNew(ctx context.Context, batch []opened) []readings.Block {
 		if o.verdict != wire.Durable {
 			continue
 		}
-		if !o.session.active.Load() {
+		if o.session.closed {
+			o.refuse(wire.Rekey, wire.NoKey)
+			continue
+		}
+		if !o.session.active {
 			if err := t.activate(ctx, o.meter, o.block.Epoch); err != nil {
 				t.cfg.Log.Error("epoch not activated", "meter", o.meter, "error", err)
 				o.refuse(wire.Later, "")
 				continue
 			}
-			o.session.active.Store(true)
+			o.session.active = true
 		}
 		if !o.session.fresh(o.block.Counter) && !t.checkRepeat(ctx, o) {
 			continue
@@ -201,6 +229,7 @@ func (t *TTP) refuseReuse(ctx context.Context, o *opened) {
 		o.refuse(wire.Later, "")
 		return
 	}
+	o.session.closed = true
 	o.refuse(wire.Rekey, eventCounterReuse)
 }
 

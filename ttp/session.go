@@ -5,8 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/wattveil/wattveil"
@@ -28,30 +28,25 @@ type sessionName struct {
 	low   byte
 }
 
-// session is an epoch held ready in memory.
+// session is an epoch held ready in memory. Only who has the utility's turn
+// changes it.
 type session struct {
 	key    *open.Key
 	series wattveil.Series
-	active atomic.Bool
+	active bool
+	closed bool
 
-	mu   sync.Mutex
 	used bool             // a counter was stored
 	high wattveil.Counter // the highest of them
 }
 
 // fresh tells whether a counter is above all that are stored, so that nothing
 // need be looked up for it.
-func (s *session) fresh(c wattveil.Counter) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return !s.used || c > s.high
-}
+func (s *session) fresh(c wattveil.Counter) bool { return !s.used || c > s.high }
 
 // stored notes that a counter was made durable.
 func (s *session) stored(c wattveil.Counter) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.used || c > s.high {
+	if s.fresh(c) {
 		s.used, s.high = true, c
 	}
 }
@@ -59,7 +54,8 @@ func (s *session) stored(c wattveil.Counter) {
 // errNoSession: no live epoch has this low byte.
 var errNoSession = errors.New("no session")
 
-// session finds the session of a header, in memory or in the registry.
+// session finds the session of a header, in memory or in the registry. The
+// caller has the utility's turn.
 func (t *TTP) session(ctx context.Context, name sessionName) (*session, error) {
 	if s, ok := t.sessions.Get(name); ok {
 		return s, nil
@@ -81,17 +77,14 @@ func (t *TTP) session(ctx context.Context, name sessionName) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{series: series}
-	s.active.Store(state == stateActive)
+	s := &session{series: series, active: state == stateActive}
 	if s.key, err = open.NewKey(name.meter, epoch, &keys.Up); err != nil {
 		return nil, err
 	}
 	if s.high, s.used, err = t.cfg.Readings.LastCounter(ctx, name.meter, epoch); err != nil {
 		return nil, fmt.Errorf("last counter of %v: %w", name.meter, err)
 	}
-	if kept, loaded, _ := t.sessions.PeekOrAdd(name, s); loaded {
-		return kept, nil // another request was faster: share its counter
-	}
+	t.sessions.Add(name, s)
 	return s, nil
 }
 
@@ -108,7 +101,7 @@ func keysContext(m wattveil.Meter, e wattveil.Epoch) string {
 }
 
 // activate makes a pending epoch the meter's active one and marks the older
-// ones as succeeded.
+// ones as succeeded. The caller has the utility's turn.
 func (t *TTP) activate(ctx context.Context, m wattveil.Meter, epoch wattveil.Epoch) error {
 	err := registry.Tx(ctx, t.db, func(tx *sql.Tx) error {
 		var chain wattveil.Epoch
@@ -133,12 +126,13 @@ func (t *TTP) activate(ctx context.Context, m wattveil.Meter, epoch wattveil.Epo
 		return fmt.Errorf("activate epoch %d of %v: %w", epoch, m, err)
 	}
 	if s, ok := t.sessions.Peek(sessionName{m, epoch.Low()}); ok && s.key.Epoch() == epoch {
-		s.active.Store(true)
+		s.active = true
 	}
 	return nil
 }
 
-// closeEpoch ends an epoch in which a counter was used twice.
+// closeEpoch ends an epoch in which a counter was used twice. The caller has
+// the utility's turn.
 func (t *TTP) closeEpoch(ctx context.Context, m wattveil.Meter, epoch wattveil.Epoch) error {
 	t.cfg.Log.Error("counter used twice, epoch closed", "meter", m, "epoch", uint32(epoch), "class", eventCounterReuse)
 	err := registry.Tx(ctx, t.db, func(tx *sql.Tx) error {
@@ -151,10 +145,10 @@ func (t *TTP) closeEpoch(ctx context.Context, m wattveil.Meter, epoch wattveil.E
 			m.UC, int64(m.Pseudonym), eventCounterReuse, epoch, t.cfg.Now().Unix())
 		return err
 	})
-	t.sessions.Remove(sessionName{m, epoch.Low()})
 	if err != nil {
 		return fmt.Errorf("close epoch %d of %v: %w", epoch, m, err)
 	}
+	t.sessions.Remove(sessionName{m, epoch.Low()})
 	return nil
 }
 
@@ -164,41 +158,77 @@ const eventCounterReuse = "counter-reuse"
 // destroyOldEpochs forgets exchanges that nobody confirmed in time, and keys
 // and digests of epochs that have long had a successor.
 func (t *TTP) destroyOldEpochs(ctx context.Context, now time.Time) error {
-	rows, err := t.db.QueryContext(ctx, `
-		SELECT uc, an_id, epoch FROM sessions WHERE successor_at <= ?
-		UNION ALL
-		SELECT uc, an_id, epoch FROM sessions WHERE state = 'pending' AND created <= ?`,
-		now.Add(-keptAfter).Unix(), now.Add(-pendingFor).Unix())
+	t.mu.Lock()
+	utilities := slices.Collect(maps.Values(t.numberOf))
+	t.mu.Unlock()
+	for _, uc := range utilities {
+		for some := true; some; {
+			var err error
+			if some, err = t.destroySome(ctx, uc, now); err != nil {
+				return fmt.Errorf("destroy old epochs of utility %v: %w", uc, err)
+			}
+		}
+	}
+	_, err := t.db.ExecContext(ctx, `DELETE FROM exchanges WHERE at <= ?`, now.Add(-limitedOver).Unix())
 	if err != nil {
-		return fmt.Errorf("find old epochs: %w", err)
-	}
-	type old struct {
-		meter wattveil.Meter
-		epoch wattveil.Epoch
-	}
-	var list []old
-	for rows.Next() {
-		var o old
-		var anID int64
-		if err := rows.Scan(&o.meter.UC, &anID, &o.epoch); err != nil {
-			return errors.Join(fmt.Errorf("find old epochs: %w", err), rows.Close())
-		}
-		o.meter.Pseudonym = wattveil.Pseudonym(anID)
-		list = append(list, o)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return fmt.Errorf("find old epochs: %w", err)
-	}
-	for _, o := range list {
-		if err := t.destroy(ctx, t.db, o.meter, o.epoch); err != nil {
-			return err
-		}
+		return fmt.Errorf("forget exchanges that limit no more: %w", err)
 	}
 	return nil
 }
 
+// destroySome forgets what is due of a utility's epochs, at most so many that
+// its messages do not wait long, and tells whether there were any.
+func (t *TTP) destroySome(ctx context.Context, uc wattveil.UCNumber, now time.Time) (some bool, err error) {
+	release, err := t.turns.take(ctx, uc)
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	err = registry.Tx(ctx, t.db, func(tx *sql.Tx) error {
+		due, err := dueEpochs(ctx, tx, uc, now)
+		for _, d := range due {
+			if err := t.destroy(ctx, tx, d.meter, d.epoch); err != nil {
+				return err
+			}
+		}
+		some = len(due) > 0
+		return err
+	})
+	return some, err
+}
+
+type dueEpoch struct {
+	meter wattveil.Meter
+	epoch wattveil.Epoch
+}
+
+const destroyedAtOnce = 64
+
+func dueEpochs(ctx context.Context, tx *sql.Tx, uc wattveil.UCNumber, now time.Time) (due []dueEpoch, err error) {
+	rows, err := tx.QueryContext(ctx, `
+		SELECT an_id, epoch FROM sessions WHERE uc = ?1 AND successor_at <= ?2
+		UNION
+		SELECT an_id, epoch FROM sessions WHERE uc = ?1 AND state = 'pending' AND created <= ?3
+		LIMIT ?4`,
+		uc, now.Add(-keptAfter).Unix(), now.Add(-pendingFor).Unix(), destroyedAtOnce)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var anID int64
+		d := dueEpoch{meter: wattveil.Meter{UC: uc}}
+		if err := rows.Scan(&anID, &d.epoch); err != nil {
+			return nil, err
+		}
+		d.meter.Pseudonym = wattveil.Pseudonym(anID)
+		due = append(due, d)
+	}
+	return due, rows.Err()
+}
+
 // destroy forgets an epoch: digests first, so that a stop in between leaves
-// keys that the next round finds again.
+// keys that the next round finds again. The caller has the utility's turn.
 func (t *TTP) destroy(ctx context.Context, db execer, m wattveil.Meter, epoch wattveil.Epoch) error {
 	if err := t.cfg.Readings.DropEpoch(ctx, m, epoch); err != nil {
 		return fmt.Errorf("forget digests of epoch %d of %v: %w", epoch, m, err)

@@ -69,9 +69,10 @@ type TTP struct {
 	sessions *lru.Cache[sessionName, *session]
 	server   *peer.Server
 	counts   counts
+	turns    turns
 
 	mu       sync.Mutex
-	openers  map[wattveil.UCNumber]*opener // private keys towards each utility
+	openers  map[wattveil.UCNumber][]*opener // private keys towards each utility, newest first
 	tariffs  map[tariffName]*registered
 	numberOf map[string]wattveil.UCNumber // by organisation
 }
@@ -82,6 +83,7 @@ const (
 	defaultCache     = 1 << 16
 	keptAfter        = 45 * 24 * time.Hour // an epoch's keys after its successor is active
 	pendingFor       = 48 * time.Hour      // an exchange that nobody confirms
+	limitedOver      = 24 * time.Hour      // the time in which MaxExchanges are answered
 )
 
 // Open opens the TTP in its folder, and makes root key, bill key and registry
@@ -90,7 +92,7 @@ func Open(ctx context.Context, cfg Config) (*TTP, error) {
 	cfg.setDefaults()
 	t := &TTP{
 		cfg: cfg, trust: peer.NewTrust(), counts: newCounts(),
-		openers:  make(map[wattveil.UCNumber]*opener),
+		openers:  make(map[wattveil.UCNumber][]*opener),
 		tariffs:  make(map[tariffName]*registered),
 		numberOf: make(map[string]wattveil.UCNumber),
 	}

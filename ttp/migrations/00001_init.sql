@@ -2,15 +2,23 @@
 -- Integers hold 64-bit names as two's complement. Secrets are sealed with the folder's key.
 
 CREATE TABLE utilities (
-    number         INTEGER PRIMARY KEY,
-    org            TEXT    NOT NULL UNIQUE,
-    authority      BLOB    NOT NULL, -- certificate, DER
-    user_key       BLOB    NOT NULL, -- sealed z towards this utility
-    kgc            BLOB,             -- compressed point that signs its statements
-    partial_key    BLOB,             -- sealed
-    statement      BLOB,             -- signed, of the TTP's own key
-    root_statement BLOB              -- signed
+    number    INTEGER PRIMARY KEY,
+    org       TEXT    NOT NULL UNIQUE,
+    authority BLOB    NOT NULL, -- certificate, DER
+    user_key  BLOB    NOT NULL  -- sealed z towards this utility
 );
+
+-- The TTP's own keys towards a utility. The newest is in force; the others
+-- open what meters encrypt before they hear of it.
+CREATE TABLE own_keys (
+    uc             INTEGER NOT NULL REFERENCES utilities (number),
+    serial         INTEGER NOT NULL,
+    kgc            BLOB    NOT NULL, -- compressed point that signed the statement
+    partial_key    BLOB    NOT NULL, -- sealed
+    statement      BLOB    NOT NULL, -- signed
+    root_statement BLOB    NOT NULL, -- signed
+    PRIMARY KEY (uc, serial)
+) WITHOUT ROWID;
 
 CREATE TABLE statements (
     uc        INTEGER NOT NULL REFERENCES utilities (number),
@@ -58,6 +66,16 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_successor ON sessions (successor_at) WHERE successor_at IS NOT NULL;
 CREATE INDEX sessions_pending ON sessions (created) WHERE state = 'pending';
 
+-- The exchanges of the last day, which are limited. Sessions do not tell them:
+-- they are retired sooner.
+CREATE TABLE exchanges (
+    uc    INTEGER NOT NULL,
+    an_id INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    at    INTEGER NOT NULL,
+    PRIMARY KEY (uc, an_id, epoch)
+) WITHOUT ROWID;
+
 CREATE TABLE events (
     id    INTEGER PRIMARY KEY,
     uc    INTEGER NOT NULL,
@@ -81,7 +99,7 @@ CREATE TABLE bills (
     tariff      TEXT    NOT NULL,
     from_second INTEGER NOT NULL,
     to_second   INTEGER NOT NULL,
-    salt        BLOB    NOT NULL,
+    salt        TEXT    NOT NULL,
     jws         TEXT    NOT NULL,
     issued      INTEGER NOT NULL,
     PRIMARY KEY (uc, an_id, tariff, from_second, to_second)
@@ -91,8 +109,10 @@ CREATE TABLE bills (
 DROP TABLE bills;
 DROP TABLE tariffs;
 DROP TABLE events;
+DROP TABLE exchanges;
 DROP TABLE sessions;
 DROP TABLE meters;
 DROP TABLE evidence;
 DROP TABLE statements;
+DROP TABLE own_keys;
 DROP TABLE utilities;
