@@ -1,6 +1,7 @@
 package utility
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/bill"
+	"github.com/wattveil/wattveil/internal/registry"
 	"github.com/wattveil/wattveil/tariff"
 	"github.com/wattveil/wattveil/wire"
 )
@@ -56,93 +58,122 @@ type Billed struct {
 	Err       error
 }
 
-const billsPerRequest = 500
+const billsPerRequest = 500 // their answers stay below wire.MaxBody
 
-// RunBills asks the TTP for the bills of a period and keeps those that verify
-// under the TTP's bill keys and name the right meter. A meter without a bill
-// does not stop the others. Bills come in the order of meters; after an error,
-// those that there are.
+// billRun is what all bills of a run are checked against.
+type billRun struct {
+	request billsRequest
+	uc      wattveil.UCNumber
+	issuer  string
+	terms   *tariff.Tariff
+	keys    bill.KeySet
+}
+
+// RunBills asks the TTP for the bills of a period by a tariff that PutTariff
+// registered, and keeps those that verify under the TTP's bill keys and are of
+// the right meter, tariff and period. A meter without a bill does not stop the
+// others. The outcomes are in the order of meters, each of which is named once.
+// The TTP is asked in the order of an-IDs, so that the caller's order tells it
+// nothing.
 func (u *Utility) RunBills(ctx context.Context, meters []wattveil.Pseudonym, tariffID string, from, to time.Time) ([]Billed, error) {
 	own, err := u.ttp(ctx)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := u.billKeys(ctx)
-	if err != nil {
+	run := billRun{
+		request: billsRequest{Tariff: tariffID, From: from, To: to},
+		uc:      own.number, issuer: u.cfg.TTPName.Org,
+	}
+	if run.keys, err = u.billKeys(ctx); err != nil {
 		return nil, err
 	}
-	// The TTP is asked in the order of an-IDs: a caller's list may follow
-	// streets or names, and who lives next to whom is not the TTP's to know.
-	asked := slices.Compact(slices.Sorted(slices.Values(meters)))
-	billed := make(map[wattveil.Pseudonym]Billed, len(asked))
-	for chunk := range slices.Chunk(asked, billsPerRequest) {
-		request := billsRequest{Tariff: tariffID, From: from, To: to}
-		if err = u.askBills(ctx, chunk, request, own.number, keys, billed); err != nil {
+	if run.terms, err = u.tariff(ctx, tariffID); err != nil {
+		return nil, err
+	}
+	place := make(map[wattveil.Pseudonym]int, len(meters))
+	for i, p := range meters {
+		place[p] = i
+	}
+	if len(place) != len(meters) {
+		return nil, fmt.Errorf("bills from %v to %v: %d meters are named, %d of them are different", from, to, len(meters), len(place))
+	}
+	out := make([]Billed, 0, len(meters))
+	for chunk := range slices.Chunk(slices.Sorted(slices.Values(meters)), billsPerRequest) {
+		if out, err = u.runChunk(ctx, &run, chunk, out); err != nil {
 			err = fmt.Errorf("bills from %v to %v: %w", from, to, err)
 			break
 		}
 	}
-	out := make([]Billed, 0, len(meters))
-	for _, p := range meters {
-		if b, ok := billed[p]; ok {
-			out = append(out, b)
-		}
-	}
+	slices.SortFunc(out, func(a, b Billed) int { return cmp.Compare(place[a.Pseudonym], place[b.Pseudonym]) })
 	return out, err
 }
 
-// askBills asks for the bills of some meters and adds them to billed.
-func (u *Utility) askBills(ctx context.Context, meters []wattveil.Pseudonym, request billsRequest, uc wattveil.UCNumber, keys bill.KeySet, billed map[wattveil.Pseudonym]Billed) error {
+func (u *Utility) runChunk(ctx context.Context, run *billRun, meters []wattveil.Pseudonym, out []Billed) ([]Billed, error) {
+	request := run.request
 	for _, p := range meters {
 		request.Meters = append(request.Meters, p.String())
 	}
 	var answer billsAnswer
 	if err := u.ask(ctx, "POST", "/v1/bills", request, &answer); err != nil {
-		return err
+		return out, err
 	}
 	if len(answer.Bills) != len(meters) {
-		return fmt.Errorf("%d answers for %d meters", len(answer.Bills), len(meters))
+		return out, fmt.Errorf("%d answers of the TTP for %d meters", len(answer.Bills), len(meters))
 	}
 	for i, p := range meters {
 		a := answer.Bills[i]
 		b := Billed{Pseudonym: p, JWS: a.JWS}
 		if a.Class != "" {
-			b.Err = fmt.Errorf("bill of %v: %w", p, a.Class)
+			b.Err = a.Class
 		} else {
-			b.Err = u.keepBill(ctx, &b, a.Salt, keys, wattveil.Meter{UC: uc, Pseudonym: p}, request)
+			b.Err = u.keepBill(ctx, run, &b, a.Salt)
 		}
-		billed[p] = b
+		if b.Err != nil {
+			b.Err = fmt.Errorf("bill of %v: %w", p, b.Err)
+		}
+		out = append(out, b)
 	}
-	return nil
+	return out, nil
 }
 
-// keepBill verifies a bill as anyone would, that it is of the meter and period
-// asked for, and keeps it.
-func (u *Utility) keepBill(ctx context.Context, b *Billed, salt string, keys bill.KeySet, m wattveil.Meter, r billsRequest) error {
-	verified, err := bill.Verify(b.JWS, keys)
+// keepBill verifies a bill as anyone would, that it is the one asked for and
+// no other than before, and keeps it.
+func (u *Utility) keepBill(ctx context.Context, run *billRun, b *Billed, salt string) error {
+	verified, err := bill.Verify(b.JWS, run.keys)
 	if err != nil {
-		return fmt.Errorf("bill of %v: %w", m.Pseudonym, err)
+		return err
 	}
 	if b.Salt, err = bill.ParseSalt(salt); err != nil {
-		return fmt.Errorf("bill of %v: salt: %w", m.Pseudonym, err)
+		return fmt.Errorf("salt: %w", err)
+	}
+	if err := verified.Bill.IsOf(b.Salt, wattveil.Meter{UC: run.uc, Pseudonym: b.Pseudonym}); err != nil {
+		return err
+	}
+	if err := run.asked(verified.Bill); err != nil {
+		return err
+	}
+	r := run.request
+	_, err = u.db.ExecContext(ctx, `
+		INSERT INTO bills (an_id, tariff, from_second, to_second, salt, jws) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		int64(b.Pseudonym), r.Tariff, r.From.Unix(), r.To.Unix(), b.Salt[:], b.JWS)
+	if err != nil {
+		return fmt.Errorf("keep: %w", err)
+	}
+	var kept string
+	err = u.db.QueryRowContext(ctx, `SELECT jws FROM bills WHERE an_id = ? AND tariff = ? AND from_second = ? AND to_second = ?`,
+		int64(b.Pseudonym), r.Tariff, r.From.Unix(), r.To.Unix()).Scan(&kept)
+	if err != nil {
+		return fmt.Errorf("keep: %w", err)
+	}
+	if kept != b.JWS {
+		return fmt.Errorf("%w: the TTP made another bill for the same request before", wire.Rebound)
 	}
 	b.Bill = verified.Bill
-	if err := b.Bill.IsOf(b.Salt, m); err != nil {
-		return fmt.Errorf("bill of %v: %w", m.Pseudonym, err)
-	}
-	if err := isFor(b.Bill, r); err != nil {
-		return fmt.Errorf("bill of %v: %w", m.Pseudonym, err)
-	}
-	_, err = u.db.ExecContext(ctx, `
-		INSERT OR IGNORE INTO bills (an_id, tariff, from_second, to_second, salt, jws) VALUES (?, ?, ?, ?, ?, ?)`,
-		int64(m.Pseudonym), r.Tariff, r.From.Unix(), r.To.Unix(), b.Salt[:], b.JWS)
-	if err != nil {
-		return fmt.Errorf("keep bill of %v: %w", m.Pseudonym, err)
-	}
 	return nil
 }
 
-func isFor(b bill.Bill, r billsRequest) error {
+// asked checks that a bill is by the tariff and for the period asked for.
+func (r *billRun) asked(b bill.Bill) error {
 	from, err := time.Parse(time.RFC3339, b.From)
 	if err != nil {
 		return err
@@ -151,10 +182,32 @@ func isFor(b bill.Bill, r billsRequest) error {
 	if err != nil {
 		return err
 	}
-	if b.Tariff != r.Tariff || !from.Equal(r.From) || !to.Equal(r.To) {
+	switch {
+	case b.Issuer != r.issuer:
+		return fmt.Errorf("it is from %q, want %q", b.Issuer, r.issuer)
+	case b.Tariff != r.request.Tariff || !from.Equal(r.request.From) || !to.Equal(r.request.To):
 		return fmt.Errorf("it is by tariff %s from %s to %s, not what was asked for", b.Tariff, b.From, b.To)
+	case b.TariffDigest != r.terms.Digest().String():
+		return fmt.Errorf("it is by other terms than those of tariff %s", b.Tariff)
 	}
 	return nil
+}
+
+// tariff is a tariff that PutTariff registered.
+func (u *Utility) tariff(ctx context.Context, id string) (*tariff.Tariff, error) {
+	var document []byte
+	found, err := registry.Find(u.db.QueryRowContext(ctx, `SELECT document FROM tariffs WHERE id = ?`, id), &document)
+	if err != nil {
+		return nil, fmt.Errorf("tariff %s: %w", id, err)
+	}
+	if !found {
+		return nil, fmt.Errorf("%w: tariff %q is not registered; put it first", wire.NoTariff, id)
+	}
+	t, err := tariff.Parse(document)
+	if err != nil {
+		return nil, fmt.Errorf("tariff %s: %w", id, err)
+	}
+	return t, nil
 }
 
 func (u *Utility) billKeys(ctx context.Context) (bill.KeySet, error) {

@@ -1,8 +1,10 @@
 package utility
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,19 +77,16 @@ func (u *Utility) EnrolTTP(ctx context.Context) error {
 	if err := u.ask(ctx, "POST", "/v1/enrolment", nil, &e); err != nil {
 		return fmt.Errorf("enrol the TTP: %w", err)
 	}
-	mu, err := clpke.ParsePoint(e.Mu)
-	if err != nil {
-		return fmt.Errorf("enrol the TTP: its user value: %w", err)
-	}
-	if e.Name != u.cfg.TTPName.Org {
-		return fmt.Errorf("enrol the TTP: it calls itself %q, want %q", e.Name, u.cfg.TTPName.Org)
+	if err := u.sameTTP(ctx, e); err != nil {
+		return fmt.Errorf("enrol the TTP: %w", err)
 	}
 	var serial uint32
-	err = u.db.QueryRowContext(ctx, `SELECT coalesce((SELECT serial FROM ttp WHERE id = 1), 0) + 1`).Scan(&serial)
+	err := u.db.QueryRowContext(ctx,
+		`INSERT INTO ttp_serials (serial) SELECT coalesce(max(serial), 0) + 1 FROM ttp_serials RETURNING serial`).Scan(&serial)
 	if err != nil {
 		return fmt.Errorf("enrol the TTP: %w", err)
 	}
-	signed, root, err := u.issueTTP(ctx, e, mu, serial)
+	signed, root, err := u.issueTTP(ctx, e, serial)
 	if err != nil {
 		return fmt.Errorf("enrol the TTP: %w", err)
 	}
@@ -108,8 +107,38 @@ func (u *Utility) EnrolTTP(ctx context.Context) error {
 	return nil
 }
 
+// sameTTP checks that it is the TTP that the configuration names and, from the
+// second time on, the one that all meters know by its number and root key.
+func (u *Utility) sameTTP(ctx context.Context, e enrolment) error {
+	if e.Name != u.cfg.TTPName.Org {
+		return fmt.Errorf("it calls itself %q, want %q", e.Name, u.cfg.TTPName.Org)
+	}
+	known, err := u.ttp(ctx)
+	switch {
+	case errors.Is(err, wire.Unavailable):
+		return nil // the first time
+	case err != nil:
+		return err
+	case known.number != e.Number || !bytes.Equal(known.rootKey[:], e.RootKey):
+		return errors.New("its number for this utility or its root key has changed: it is not the TTP that meters were registered with")
+	}
+	return nil
+}
+
 // issueTTP issues the TTP's key and returns its statement and root statement.
-func (u *Utility) issueTTP(ctx context.Context, e enrolment, mu clpke.Point, serial uint32) (signed, root []byte, err error) {
+func (u *Utility) issueTTP(ctx context.Context, e enrolment, serial uint32) (signed, root []byte, err error) {
+	mu, err := clpke.ParsePoint(e.Mu)
+	if err != nil {
+		return nil, nil, fmt.Errorf("its user value: %w", err)
+	}
+	rootPoint, err := clpke.ParsePoint(e.RootKey)
+	if err != nil {
+		return nil, nil, fmt.Errorf("its root key: %w", err)
+	}
+	rootKey, err := rootPoint.ECDSA()
+	if err != nil {
+		return nil, nil, fmt.Errorf("its root key: %w", err)
+	}
 	center, err := kgc.New(kgc.Config{Master: u.master, Signer: u.signer, UC: e.Number})
 	if err != nil {
 		return nil, nil, err
@@ -129,51 +158,70 @@ func (u *Utility) issueTTP(ctx context.Context, e enrolment, mu clpke.Point, ser
 	if err := u.ask(ctx, "PUT", "/v1/enrolment", request, &answer); err != nil {
 		return nil, nil, err
 	}
-	rootPoint, err := clpke.ParsePoint(e.RootKey)
+	signedRoot, err := clpke.VerifyRoot(answer.Root, rootKey)
 	if err != nil {
-		return nil, nil, fmt.Errorf("root key: %w", err)
+		return nil, nil, fmt.Errorf("its root statement: %w", err)
 	}
-	rootKey, err := rootPoint.ECDSA()
-	if err != nil {
-		return nil, nil, fmt.Errorf("root key: %w", err)
+	if signedRoot.UC != e.Number || signedRoot.Omega != partial.Omega() || signedRoot.Mu != mu {
+		return nil, nil, errors.New("its root statement is of another key")
 	}
-	_, err = clpke.VerifyRoot(answer.Root, rootKey)
-	return statement, answer.Root, err
+	return statement, answer.Root, nil
 }
 
 const maxStatementsPerRequest = 4096
 
 // EnrolMeters sends the statements that the TTP does not have yet, in random
-// order, so that their order does not tell who registered when.
+// order, so that their order does not tell who registered when. It goes on
+// until none waits. What the TTP refuses is logged and not sent again.
 func (u *Utility) EnrolMeters(ctx context.Context) error {
-	waiting, err := u.waitingStatements(ctx)
-	if err != nil || len(waiting) == 0 {
-		return err
+	for {
+		waiting, err := u.waitingStatements(ctx)
+		if err != nil || len(waiting) == 0 {
+			return err
+		}
+		if err := u.enrolSome(ctx, waiting); err != nil {
+			return fmt.Errorf("enrol %d meters: %w", len(waiting), err)
+		}
 	}
+}
+
+// The states of a statement's enrolment that are not 0, waiting.
+const (
+	stateEnrolled = 1
+	stateRefused  = 2
+)
+
+func (u *Utility) enrolSome(ctx context.Context, waiting []waitingStatement) error {
 	var answer meterStatementsAnswer
 	body := meterStatements{Statements: make([][]byte, len(waiting))}
 	for i, w := range waiting {
 		body.Statements[i] = w.signed
 	}
 	if err := u.ask(ctx, "POST", "/v1/meters", body, &answer); err != nil {
-		return fmt.Errorf("enrol %d meters: %w", len(waiting), err)
+		return err
 	}
-	refused := make(map[int]wire.Class)
+	state := make([]int, len(waiting))
+	for i := range state {
+		state[i] = stateEnrolled
+	}
 	for _, r := range answer.Refused {
-		refused[r.Position] = r.Class
-	}
-	for i, w := range waiting {
-		if class, bad := refused[i]; bad {
-			u.counts.add(class)
-			u.cfg.Log.Error("TTP refused a statement", "pseudonym", w.pseudonym, "class", string(class))
-			continue
+		if r.Position < 0 || r.Position >= len(waiting) {
+			return fmt.Errorf("answer of the TTP: it refuses position %d", r.Position)
 		}
-		_, err := u.db.ExecContext(ctx, `UPDATE statements SET enrolled = 1 WHERE an_id = ? AND serial = ?`, int64(w.pseudonym), w.serial)
-		if err != nil {
-			return fmt.Errorf("note enrolment: %w", err)
-		}
+		state[r.Position] = stateRefused
+		u.counts.add(r.Class)
+		u.cfg.Log.Error("TTP refused a statement", "pseudonym", waiting[r.Position].pseudonym, "class", string(r.Class))
 	}
-	return nil
+	return registry.Tx(ctx, u.db, func(tx *sql.Tx) error {
+		for i, w := range waiting {
+			_, err := tx.ExecContext(ctx, `UPDATE statements SET enrolled = ? WHERE an_id = ? AND serial = ?`,
+				state[i], int64(w.pseudonym), w.serial)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 type waitingStatement struct {

@@ -22,14 +22,6 @@ type storedAnswer struct {
 	err    error
 }
 
-// rekeyDue is a rekey notice that is repeated until the meter's M1 comes.
-type rekeyDue struct {
-	low       byte
-	collector string
-}
-
-const maxRosterChanges = 10_000
-
 // handleForward takes a collector's post of one interval (spec/protocol.md
 // section 7.1).
 func (u *Utility) handleForward(ctx context.Context, from peer.Name, _ *http.Request, body []byte) ([]byte, error) {
@@ -48,29 +40,34 @@ func (u *Utility) handleForward(ctx context.Context, from peer.Name, _ *http.Req
 	s = &storedAnswer{post: post, done: make(chan struct{})}
 	u.answers[from.Instance] = s
 	u.mu.Unlock()
+	defer func() {
+		if s.answer == nil { // an error or a panic: let the repeat try again
+			u.mu.Lock()
+			if u.answers[from.Instance] == s {
+				delete(u.answers, from.Instance)
+			}
+			u.mu.Unlock()
+		}
+		close(s.done)
+	}()
+	s.err = wire.Unavailable // what a repeat that waits is told after a panic
 	// The round has others' messages in it: it goes on if this caller leaves.
 	s.answer, s.err = u.forward(context.WithoutCancel(ctx), from.Instance, body)
-	if s.err != nil {
-		u.mu.Lock()
-		if u.answers[from.Instance] == s {
-			delete(u.answers, from.Instance)
-		}
-		u.mu.Unlock()
-	}
-	close(s.done)
 	return s.answer, s.err
 }
 
 // post is a collector's post on its way through the utility.
 type post struct {
 	collector string
+	frames    [][]byte
 	verdicts  []wire.Verdict
 	meters    []wattveil.MeterID // of each frame, 0 if it has none
-	lows      []byte             // epoch's low byte of each data frame
+	lows      []byte             // epoch's low byte of each data and exchange frame
 	messages  []message
 	exchanges []exchange
 	answers   []wire.ExchangeAnswer // of exchanges
 	position  []int                 // of each exchange's frame
+	requests  []int                 // positions of registration requests
 	downlinks []wire.Downlink
 }
 
@@ -81,6 +78,7 @@ func (u *Utility) forward(ctx context.Context, collector string, body []byte) ([
 	}
 	p := &post{
 		collector: collector,
+		frames:    in.Frames,
 		verdicts:  make([]wire.Verdict, len(in.Frames)),
 		meters:    make([]wattveil.MeterID, len(in.Frames)),
 		lows:      make([]byte, len(in.Frames)),
@@ -96,19 +94,42 @@ func (u *Utility) forward(ctx context.Context, collector string, body []byte) ([
 		p.answers[i].Verdict = wire.Later
 		p.exchanges[i].answer = &p.answers[i]
 	}
-	if err := u.pool.submit(collector, in.Interval, p.messages, p.exchanges); err != nil && !errors.Is(err, errLate) {
-		return nil, err
-	}
-	u.finish(ctx, p)
-	answer := wire.ForwardAnswer{Verdicts: p.verdicts, Downlinks: p.downlinks}
-	if answer.Roster, answer.Changes, err = u.rosterSince(ctx, in.Roster); err != nil {
-		return nil, err
-	}
-	return answer.Append(nil), nil
+	u.relayAndRegister(ctx, p, in.Interval)
+	u.settleExchanges(ctx, p)
+	u.noteRekeys(p)
+	return u.answer(ctx, p, in.Roster)
 }
 
-// take looks at one frame: it answers registrations at once and puts what is
-// for the TTP on its way, where the verdict is Later until the TTP says more.
+// relayAndRegister has what is for the TTP sent on with its interval's round,
+// and answers registrations meanwhile.
+func (u *Utility) relayAndRegister(ctx context.Context, p *post, interval uint64) {
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		if u.isAhead(interval) {
+			u.cfg.Log.Error("collector is ahead of time; is its clock right?", "collector", p.collector)
+			return // its round would close those of all others
+		}
+		u.pool.submit(p.collector, interval, p.messages, p.exchanges)
+	}()
+	for _, i := range p.requests {
+		p.verdicts[i] = u.verdict(u.takeRegistration(ctx, p, i))
+	}
+	<-answered
+}
+
+// isAhead tells whether an interval has not begun yet, by more than a round
+// waits for collectors.
+func (u *Utility) isAhead(interval uint64) bool {
+	if u.cfg.Interval <= 0 {
+		return false
+	}
+	latest := u.cfg.Now().Add(u.cfg.PoolWindow).UnixNano() / int64(u.cfg.Interval)
+	return latest < 0 || interval > uint64(latest)
+}
+
+// take looks at one frame and puts it on its way. The verdict of what is for
+// the TTP is Later until the TTP says more.
 func (u *Utility) take(ctx context.Context, p *post, i int, frame []byte, tagger *wire.Tagger) (wire.Verdict, error) {
 	t, id, err := wire.ParsePrefix(frame)
 	if err != nil {
@@ -121,18 +142,24 @@ func (u *Utility) take(ctx context.Context, p *post, i int, frame []byte, tagger
 	case wire.TypeM1, wire.TypeM3:
 		return u.takeExchange(ctx, p, i, id, frame)
 	case wire.TypeRegister:
-		down, err := u.register(ctx, id, frame)
-		if down != nil {
-			p.downlinks = append(p.downlinks, wire.Downlink{ID: id, Frame: down})
-		}
-		if down != nil && errors.Is(err, wire.Stale) {
-			u.counts.add(wire.Stale)
-			return wire.Durable, nil // answered
-		}
-		return wire.Durable, err
+		p.requests = append(p.requests, i)
+		return wire.Later, nil
 	default:
 		return wire.Never, fmt.Errorf("%w: %v does not go up", wire.Malformed, t)
 	}
+}
+
+func (u *Utility) takeRegistration(ctx context.Context, p *post, i int) (wire.Verdict, error) {
+	id := p.meters[i]
+	down, err := u.register(ctx, id, p.frames[i])
+	if down == nil {
+		return wire.Later, err
+	}
+	p.downlinks = append(p.downlinks, wire.Downlink{ID: id, Frame: down})
+	if errors.Is(err, wire.Stale) {
+		u.counts.add(wire.Stale)
+	}
+	return wire.Durable, nil // answered, if with a refusal
 }
 
 func (u *Utility) takeData(ctx context.Context, p *post, i int, id wattveil.MeterID, frame []byte, tagger *wire.Tagger) (wire.Verdict, error) {
@@ -170,7 +197,7 @@ func (u *Utility) takeExchange(ctx context.Context, p *post, i int, id wattveil.
 		return wire.Later, err
 	}
 	if len(m.ranges) == 0 {
-		return wire.Never, fmt.Errorf("%w: meter %v has not registered", wire.Unenrolled, id)
+		return wire.Later, fmt.Errorf("%w: meter %v has not registered", wire.Unenrolled, id)
 	}
 	if x.Type == wire.TypeM1 {
 		if m, err = u.noteEpoch(ctx, id, m, x.Low); err != nil {
@@ -181,6 +208,7 @@ func (u *Utility) takeExchange(ctx context.Context, p *post, i int, id wattveil.
 	if err != nil {
 		return wire.Later, err
 	}
+	p.lows[i] = x.Low
 	p.exchanges = append(p.exchanges, exchange{
 		request: wire.ExchangeRequest{Pseudonym: pseudonym, Exchange: x}, meter: id,
 	})
@@ -202,9 +230,8 @@ func (u *Utility) noteEpoch(ctx context.Context, id wattveil.MeterID, m *member,
 	if err != nil {
 		return nil, fmt.Errorf("epoch of meter %v: %w", id, err)
 	}
-	noted := &member{tag: m.tag, ranges: m.ranges, last: epoch}
-	u.members.Add(id, noted)
-	return noted, nil
+	u.members.Remove(id)
+	return u.member(ctx, id)
 }
 
 // verdict turns the outcome of one frame into the byte that goes down.
@@ -225,73 +252,6 @@ func (u *Utility) verdict(v wire.Verdict, err error) wire.Verdict {
 	default:
 		return wire.Never
 	}
-}
-
-// finish turns the TTP's answers into verdicts and downlinks.
-func (u *Utility) finish(ctx context.Context, p *post) {
-	for i, x := range p.exchanges {
-		a := p.answers[i]
-		p.verdicts[p.position[i]] = a.Verdict
-		if a.Verdict != wire.Durable || len(a.M2) == 0 {
-			continue
-		}
-		secret, err := u.secret(ctx, x.meter)
-		if err != nil {
-			u.cfg.Log.Error("M2 not sent", "meter", x.meter, "error", err)
-			continue
-		}
-		down := secret.Tagged(x.meter, wire.Exchange{Type: wire.TypeM2, Low: x.request.Low, Body: a.M2})
-		p.downlinks = append(p.downlinks, wire.Downlink{ID: x.meter, Frame: down})
-	}
-	u.mu.Lock()
-	for i, v := range p.verdicts {
-		if v == wire.Rekey {
-			u.rekey[p.meters[i]] = rekeyDue{low: p.lows[i], collector: p.collector}
-		}
-	}
-	notices := make(map[wattveil.MeterID]byte)
-	for id, due := range u.rekey {
-		if due.collector == p.collector {
-			notices[id] = due.low
-		}
-	}
-	u.mu.Unlock()
-	for id, low := range notices {
-		secret, err := u.secret(ctx, id)
-		if err != nil {
-			u.cfg.Log.Error("rekey notice not sent", "meter", id, "error", err)
-			continue
-		}
-		p.downlinks = append(p.downlinks, wire.Downlink{ID: id, Frame: secret.RekeyNotice(id, low)})
-	}
-}
-
-// rosterSince is what a collector has to learn of link passwords after the
-// roster that it has, at most maxRosterChanges at once.
-func (u *Utility) rosterSince(ctx context.Context, have uint64) (uint64, []wire.RosterEntry, error) {
-	rows, err := u.db.QueryContext(ctx, `
-		SELECT id_sm, password_hash, roster FROM meters WHERE roster > ? ORDER BY roster`, int64(have))
-	if err != nil {
-		return 0, nil, fmt.Errorf("roster: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	serial := have
-	var changes []wire.RosterEntry
-	for rows.Next() {
-		var id int64
-		var hash []byte
-		var at uint64
-		if err := rows.Scan(&id, &hash, &at); err != nil {
-			return 0, nil, fmt.Errorf("roster: %w", err)
-		}
-		if len(changes) >= maxRosterChanges && at != serial {
-			break // the rest comes with the next answer
-		}
-		e := wire.RosterEntry{ID: wattveil.MeterID(id)}
-		copy(e.Hash[:], hash)
-		changes, serial = append(changes, e), at
-	}
-	return serial, changes, rows.Err()
 }
 
 // handleCertificate renews a collector's certificate.

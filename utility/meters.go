@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/clpke"
@@ -37,14 +38,14 @@ func (u *Utility) AddMeters(ctx context.Context, n int, collectors []string, roo
 		if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(roster), 0) + 1 FROM meters`).Scan(&serial); err != nil {
 			return err
 		}
-		for i := range records {
+		for i := range records { // each has its own serial, so that a collector can learn of any number in parts
 			r := provision.Record{
 				Meter: u.cfg.Names.MeterID(), Secret: wire.NewSecret(), Collectors: collectors,
 				Domain: u.cfg.Org, KGC: clpke.PublicKeyPoint(&u.signer.PublicKey), Root: root,
 			}
 			hash := wire.PasswordHash(r.LinkPassword())
 			_, err := tx.ExecContext(ctx, `INSERT INTO meters (id_sm, secret, password_hash, roster) VALUES (?, ?, ?, ?)`,
-				int64(r.Meter), u.seal.Seal(secretContext(r.Meter), r.Secret.Bytes()), hash[:], serial)
+				int64(r.Meter), u.seal.Seal(secretContext(r.Meter), r.Secret.Bytes()), hash[:], serial+int64(i))
 			if err != nil {
 				return err
 			}
@@ -144,6 +145,9 @@ func extend(last wattveil.Epoch, low byte, base wattveil.Epoch) wattveil.Epoch {
 	near := int64(last) + int64(int8(low-last.Low()))
 	for near <= int64(base) {
 		near += 256
+	}
+	for near > math.MaxUint32 {
+		near -= 256
 	}
 	return wattveil.Epoch(near)
 }

@@ -1,7 +1,6 @@
 package utility
 
 import (
-	"errors"
 	"sync"
 	"time"
 
@@ -46,9 +45,6 @@ type exchange struct {
 	answer  *wire.ExchangeAnswer
 }
 
-// errLate: the interval was sent on already.
-var errLate = errors.New("interval was sent on already")
-
 func newPool(window time.Duration, collectors []string, send func(*round)) *pool {
 	p := &pool{window: window, send: send, members: make(map[string]bool)}
 	for _, c := range collectors {
@@ -65,12 +61,13 @@ func (p *pool) expect(collector string) {
 }
 
 // submit adds a collector's post to its interval's round and waits until the
-// round has been answered. It fails with errLate if the round is closed.
-func (p *pool) submit(collector string, interval uint64, messages []message, exchanges []exchange) error {
+// round has been answered. If the interval was sent on already, it does
+// nothing.
+func (p *pool) submit(collector string, interval uint64, messages []message, exchanges []exchange) {
 	p.mu.Lock()
 	if interval <= p.sent || p.open != nil && interval < p.open.interval {
 		p.mu.Unlock()
-		return errLate
+		return
 	}
 	if p.open != nil && interval > p.open.interval {
 		p.close(p.open)
@@ -88,7 +85,6 @@ func (p *pool) submit(collector string, interval uint64, messages []message, exc
 	}
 	p.mu.Unlock()
 	<-r.done
-	return nil
 }
 
 func (p *pool) begin(interval uint64) {

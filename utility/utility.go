@@ -60,6 +60,9 @@ type Config struct {
 	Now       func() time.Time
 	Log       *slog.Logger // discards if nil
 
+	// Interval is that of the collectors. A post for one that has not begun,
+	// from a collector whose clock is wrong, is put off. Zero takes all.
+	Interval    time.Duration
 	PoolWindow  time.Duration // real time to wait for all collectors of an interval; 30 s if zero
 	EnrolEvery  time.Duration // how often meters' statements go to the TTP; at once if zero
 	MemberCache int           // meters held ready in memory; 1,048,576 if zero
@@ -80,8 +83,9 @@ type Utility struct {
 	counts  counts
 
 	mu        sync.Mutex
-	answers   map[string]*storedAnswer      // by collector
-	rekey     map[wattveil.MeterID]rekeyDue // notices to repeat
+	answers   map[string]*storedAnswer       // by collector
+	waiting   map[string][]wire.Downlink     // by collector: what did not fit its last answer
+	rekey     map[wattveil.MeterID]*rekeyDue // notices to repeat
 	lastEnrol time.Time
 }
 
@@ -97,7 +101,8 @@ func Open(ctx context.Context, cfg Config) (*Utility, error) {
 	u := &Utility{
 		cfg: cfg, trust: peer.NewTrust(), counts: newCounts(),
 		answers: make(map[string]*storedAnswer),
-		rekey:   make(map[wattveil.MeterID]rekeyDue),
+		waiting: make(map[string][]wire.Downlink),
+		rekey:   make(map[wattveil.MeterID]*rekeyDue),
 	}
 	u.taggers.New = func() any { return wire.NewTagger() }
 	if err := u.loadKeys(); err != nil {

@@ -26,11 +26,17 @@ CREATE TABLE statements (
     serial      INTEGER NOT NULL,
     statement   BLOB    NOT NULL,
     partial_key BLOB    NOT NULL, -- sealed
-    enrolled    INTEGER NOT NULL DEFAULT 0,
+    enrolled    INTEGER NOT NULL DEFAULT 0, -- at the TTP: 0 waiting, 1 enrolled, 2 refused
     PRIMARY KEY (an_id, serial)
 ) WITHOUT ROWID;
 
 CREATE INDEX statements_waiting ON statements (enrolled) WHERE enrolled = 0;
+
+-- Serials of the TTP's key that were used: noted before a statement is signed,
+-- since two statements with one serial are evidence against the KGC.
+CREATE TABLE ttp_serials (
+    serial INTEGER PRIMARY KEY
+);
 
 -- The one TTP that this utility uses.
 CREATE TABLE ttp (
@@ -68,6 +74,7 @@ DROP TABLE bills;
 DROP TABLE tariffs;
 DROP TABLE collectors;
 DROP TABLE ttp;
+DROP TABLE ttp_serials;
 DROP TABLE statements;
 DROP TABLE pseudonyms;
 DROP TABLE meters;
