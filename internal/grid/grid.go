@@ -188,24 +188,31 @@ func (g *Grid) open(ctx context.Context) (err error) {
 	return g.addMeters(ctx)
 }
 
-// addMeters provisions and starts a meter for each household.
+// addMeters provisions and starts a meter for each household. The first post
+// brings the roster; only then do collectors let meters in.
 func (g *Grid) addMeters(ctx context.Context) error {
 	root := clpke.RootFingerprint(g.ttp.role.RootKey())
-	for i, h := range g.cfg.Households {
+	records := make([]provision.Record, 0, len(g.cfg.Households))
+	for i := range g.cfg.Households {
 		broker := "mqtt://" + g.collectors[g.cfg.Place(i)].address
-		records, err := g.utility.role.AddMeters(ctx, 1, []string{broker}, &root)
+		added, err := g.utility.role.AddMeters(ctx, 1, []string{broker}, &root)
 		if err != nil {
 			return err
 		}
-		m, err := g.newMeter(i, h, records[0])
+		records = append(records, added...)
+	}
+	if err := g.post(ctx); err != nil {
+		return err
+	}
+	for i, h := range g.cfg.Households {
+		m, err := g.newMeter(i, h, records[i])
 		if err != nil {
 			return fmt.Errorf("start the meter of %s: %w", h.Column, err)
 		}
 		g.meters = append(g.meters, m)
 		g.cfg.Progress(Connecting, int64(i)+1, int64(len(g.cfg.Households)))
 	}
-	// The first post brings the roster; only then do collectors let meters in.
-	return g.post(ctx)
+	return nil
 }
 
 // dir makes a party's folder.
