@@ -8,19 +8,13 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
+	"github.com/spf13/pflag"
 
-	"github.com/wattveil/wattveil"
-	"github.com/wattveil/wattveil/internal/folder"
 	"github.com/wattveil/wattveil/internal/grid"
-	"github.com/wattveil/wattveil/meter/source"
-	"github.com/wattveil/wattveil/tariff"
 )
 
 // demo is the command that runs the whole platform in one process.
@@ -41,16 +35,18 @@ type demo struct {
 	headless   bool
 	verbose    bool
 
+	given    func(flag string) bool // on the command line
 	out, err io.Writer
 }
 
 const (
 	defaultMeters = 20
 	defaultDays   = 14
-	maxMeters     = 100_000
 	defaultZone   = "Europe/Zurich"
-	// simulatedResolution is what the simulated homes' meters read by.
-	simulatedResolution = wattveil.Resolution(900)
+	maxMeters     = 100_000
+	maxDays       = 3660 // of simulated homes
+	maxLoss       = 0.5
+	maxCollectors = 64
 )
 
 func newDemo() *cobra.Command {
@@ -64,69 +60,105 @@ loopback by MQTT 5 and mutual TLS 1.3. Households register, exchange keys with
 the TTP, send their readings, and get a signed bill each, which is then checked
 as a consumer would check it.
 
-Households are simulated, or real ones from --readings: a CSV file whose first
-column is the local start of the interval and every other column a home, in kWh
-per interval with at most three decimals, negative for export. The resolution is
-found from the file. A backward clock change is told by a repeated hour, of
-which the file has the second.
+Households are simulated up to the present, or real ones from --readings: a CSV
+file whose first column is the local start of the interval and every other
+column a home, in kWh per interval with at most three decimals, negative for
+export. The resolution is found from the file. Where clocks go back, the file has
+the rows of the repeated hour twice; the hour that clocks skip is no gap.
 
-Without --headless the meters go on afterwards until Ctrl-C.`,
+--tz is the zone of the file's clock, of --bill-from and --bill-to, and of the
+built-in tariff. A tariff from --tariff prices by its own zone, which the bills
+show.
+
+The parties' folders are made in --data, which must be empty, and stay there; a
+temporary folder is removed at the end. --report is for whoever runs the demo, as it puts names,
+pseudonyms and energy side by side: it belongs in no party's folder.
+
+Without --headless the meters go on after the bills, simulated homes at the
+present time and real ones from the end of their file, until Ctrl-C.
+
+The exit code is 0 if every bill is verified and nothing is lost, 130 if Ctrl-C
+came before that, and 1 otherwise.`,
 		Example: `  wattveil demo
   wattveil demo --headless --meters 50 --days 30 --loss 0.1 --report report.json
   wattveil demo --headless --readings homes.csv --tz Europe/Zurich --columns H1,H2
   wattveil demo --headless --readings homes.csv --tariff tou.json --bill-from 2018-11-01 --bill-to 2018-12-01`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			d.given = cmd.Flags().Changed
 			d.out, d.err = cmd.OutOrStdout(), cmd.ErrOrStderr()
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			return d.run(ctx)
+			return d.runUntilSignal(cmd.Context())
 		},
 	}
-	f := cmd.Flags()
+	cmd.SetFlagErrorFunc(flagError)
+	d.flags(cmd.Flags())
+	return cmd
+}
+
+func (d *demo) flags(f *pflag.FlagSet) {
+	f.SortFlags = false
 	f.IntVar(&d.meters, "meters", 0, fmt.Sprintf("`number` of households (default %d, or all columns of --readings)", defaultMeters))
-	f.IntVar(&d.days, "days", 0, fmt.Sprintf("`number` of days (default %d, or all of --readings)", defaultDays))
+	f.IntVar(&d.days, "days", 0, fmt.Sprintf("`number` of days of 24 hours (default %d, or all of --readings)", defaultDays))
 	f.StringVar(&d.readings, "readings", "", "wide CSV `file` of real homes")
-	f.StringVar(&d.zone, "tz", defaultZone, "time `zone` of --readings and of the built-in tariff")
+	f.StringVar(&d.zone, "tz", defaultZone, "time `zone` of --readings, of dates and of the built-in tariff")
 	f.StringSliceVar(&d.columns, "columns", nil, "`names` of the columns to take from --readings")
 	f.StringVar(&d.tariffFile, "tariff", "", "tariff `file` in JSON (default: a built-in one with three bands in CHF)")
 	f.StringVar(&d.billFrom, "bill-from", "", "first local `date` on the bills (default: the start)")
 	f.StringVar(&d.billTo, "bill-to", "", "local `date` at which the bills end, exclusive (default: the end)")
 	f.Float64Var(&d.loss, "loss", 0, "`share` of messages that are lost, repeated or reordered, 0 to 0.5")
 	f.IntVar(&d.collectors, "collectors", 2, "`number` of collectors")
-	f.StringVar(&d.dir, "data", "", "`folder` for the parties' folders (default: a temporary one)")
+	f.StringVar(&d.dir, "data", "", "`folder` for the parties' folders, made if missing (default: a temporary one)")
 	f.Uint64Var(&d.seed, "seed", 1, "`seed` of simulated homes and of --loss; keys are always random")
 	f.StringVar(&d.report, "report", "", "`file` to write a report in JSON to")
 	f.BoolVar(&d.headless, "headless", false, "end when the bills are done")
 	f.BoolVar(&d.verbose, "verbose", false, "show what the parties log")
-	return cmd
 }
 
-// homes are the households of a demo and the time that they cover.
-type homes struct {
-	households []grid.Household
-	resolution wattveil.Resolution
-	start, end int64
-	live       bool // simulated: goes on at the wall clock's time
+// flagError says what a flag takes, rather than which function refused it.
+func flagError(cmd *cobra.Command, err error) error {
+	invalid, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
+	}
+	want := "another value; see " + cmd.CommandPath() + " --help"
+	switch invalid.GetFlag().Value.Type() {
+	case "int":
+		want = "a whole number"
+	case "uint64":
+		want = "a whole number, 0 or more"
+	case "float64":
+		want = "a number such as 0.1"
+	case "bool":
+		want = "true or false, or the flag alone"
+	}
+	return fmt.Errorf("--%s %q: want %s", invalid.GetFlag().Name, invalid.GetValue(), want)
+}
+
+// errStopped is how a demo ends that a signal stopped before its bills.
+var errStopped = errors.New("stopped before the bills were done; there is no report")
+
+// runUntilSignal ends the demo cleanly on Ctrl-C, on a request to terminate and
+// when its terminal goes away. A second Ctrl-C ends it at once.
+func (d *demo) runUntilSignal(ctx context.Context) error {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(ctx, signals...)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	// A reader of the output that has left is an error, and no reason to leave
+	// folders behind.
+	signal.Ignore(syscall.SIGPIPE)
+	defer signal.Reset(syscall.SIGPIPE)
+	return d.run(ctx)
 }
 
 func (d *demo) run(ctx context.Context) error {
-	zone, err := tariff.LoadZone(d.zone)
-	if err != nil {
-		return fmt.Errorf("--tz: %w", err)
-	}
 	if err := d.check(); err != nil {
 		return err
 	}
-	terms, err := d.tariff()
-	if err != nil {
-		return err
-	}
-	h, err := d.homes(zone)
-	if err != nil {
-		return err
-	}
-	from, to, err := d.billPeriod(h, zone)
+	in, err := d.input()
 	if err != nil {
 		return err
 	}
@@ -135,188 +167,61 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	defer remove()
-	err = d.play(ctx, dir, h, terms, from, to)
-	if ctx.Err() != nil {
-		fmt.Fprintln(d.err, "stopped")
-		return nil
+	if err := d.checkReport(dir); err != nil {
+		return err
+	}
+	err = d.play(ctx, dir, in)
+	if err != nil && ctx.Err() != nil {
+		return errStopped
 	}
 	return err
 }
 
-// check refuses flags that cannot be meant.
+// check refuses flags that cannot be meant. With --readings 0 meters or days
+// are all of the file's.
 func (d *demo) check() error {
+	for flag, name := range map[string]string{"readings": d.readings, "tariff": d.tariffFile, "data": d.dir, "report": d.report} {
+		if d.given(flag) && name == "" {
+			return fmt.Errorf("--%s: want a name; leave the flag out for the default", flag)
+		}
+	}
+	least := 1
+	if d.readings != "" {
+		least = 0
+	}
 	switch {
-	case d.meters < 0 || d.meters > maxMeters:
-		return fmt.Errorf("--meters %d: want 1 to %d", d.meters, maxMeters)
-	case d.days < 0:
+	case d.given("meters") && (d.meters < least || d.meters > maxMeters):
+		return fmt.Errorf("--meters %d: want %d to %d", d.meters, 1, maxMeters)
+	case d.given("days") && d.days < least:
 		return fmt.Errorf("--days %d: want 1 or more", d.days)
-	case d.loss < 0 || d.loss > 0.5 || d.loss != d.loss:
-		return fmt.Errorf("--loss %v: want a share from 0 to 0.5", d.loss)
-	case d.collectors < 1 || d.collectors > 64:
-		return fmt.Errorf("--collectors %d: want 1 to 64", d.collectors)
-	case d.readings == "" && len(d.columns) > 0:
-		return errors.New("--columns: only with --readings")
+	case d.readings == "" && d.days > maxDays:
+		return fmt.Errorf("--days %d: want 1 to %d for simulated homes", d.days, maxDays)
+	case d.loss < 0 || d.loss > maxLoss || d.loss != d.loss:
+		return fmt.Errorf("--loss %v: want a share from 0 to %v", d.loss, maxLoss)
+	case d.collectors < 1 || d.collectors > maxCollectors:
+		return fmt.Errorf("--collectors %d: want 1 to %d", d.collectors, maxCollectors)
+	case d.given("columns") && d.readings == "":
+		return errors.New("--columns: simulated homes have none; give --readings too, or --meters instead")
+	case d.given("columns") && len(d.columns) == 0:
+		return errors.New("--columns: names no column; leave the flag out for all")
 	}
 	return nil
 }
 
-func (d *demo) tariff() (*tariff.Tariff, error) {
-	if d.tariffFile == "" {
-		return tariff.Builtin(d.zone)
-	}
-	document, err := os.ReadFile(d.tariffFile)
-	if err != nil {
-		return nil, fmt.Errorf("--tariff: %w", err)
-	}
-	t, err := tariff.Parse(document)
-	if err != nil {
-		return nil, fmt.Errorf("--tariff %s: %w", d.tariffFile, err)
-	}
-	return t, nil
-}
-
-func (d *demo) homes(zone *time.Location) (homes, error) {
-	if d.readings != "" {
-		return d.realHomes(zone)
-	}
-	n, days := d.meters, d.days
-	if n == 0 {
-		n = defaultMeters
-	}
-	if days == 0 {
-		days = defaultDays
-	}
-	h := homes{resolution: simulatedResolution, live: true}
-	h.end = time.Now().Truncate(simulatedResolution.Duration()).Unix()
-	h.start = h.end - int64(days)*24*60*60
-	for i := range n {
-		home := source.NewHousehold(d.seed, i, zone, simulatedResolution)
-		h.households = append(h.households, grid.Household{Column: fmt.Sprintf("home-%d", i+1), Load: d.until(home, h, nil)})
-	}
-	return h, nil
-}
-
-func (d *demo) realHomes(zone *time.Location) (homes, error) {
-	f, err := os.Open(d.readings)
-	if err != nil {
-		return homes{}, fmt.Errorf("--readings: %w", err)
-	}
-	defer func() { _ = f.Close() }()
-	csv, err := source.ReadCSV(f, d.readings, source.CSVOptions{Location: zone, Columns: d.columns, Days: d.days})
-	if err != nil {
-		return homes{}, err
-	}
-	columns := csv.Columns
-	if d.meters > len(columns) {
-		return homes{}, fmt.Errorf("--meters %d: %s has %d columns", d.meters, d.readings, len(columns))
-	}
-	if d.meters > 0 {
-		columns = columns[:d.meters]
-	}
-	h := homes{resolution: csv.Resolution, start: csv.Start, end: csv.End}
-	for i, c := range columns {
-		after := source.NewHousehold(d.seed, i, zone, csv.Resolution)
-		h.households = append(h.households, grid.Household{Column: c, Load: d.until(csv.Load(c), h, after)})
-	}
-	return h, nil
-}
-
-// until ends a load with the run, or goes on with another one after it.
-func (d *demo) until(load source.Load, h homes, after source.Load) source.Load {
-	switch {
-	case d.headless:
-		return source.Then(load, h.end, ended{})
-	case after != nil:
-		return source.Then(load, h.end, after)
-	default:
-		return load
-	}
-}
-
-// ended is a load that has none.
-type ended struct{}
-
-// Energy implements source.Load.
-func (ended) Energy(int64) (imp, exp wattveil.Wh, ok bool) { return 0, 0, false }
-
-// billPeriod is what the bills cover: the whole run, or local dates in it.
-func (d *demo) billPeriod(h homes, zone *time.Location) (from, to time.Time, err error) {
-	from, to = time.Unix(h.start, 0).In(zone), time.Unix(h.end, 0).In(zone)
-	dates := []struct {
-		flag, text string
-		at         *time.Time
-	}{{"--bill-from", d.billFrom, &from}, {"--bill-to", d.billTo, &to}}
-	for _, date := range dates {
-		if date.text == "" {
-			continue
-		}
-		t, err := time.ParseInLocation(time.DateOnly, date.text, zone)
-		if err != nil {
-			return from, to, fmt.Errorf("%s %q: want a date such as 2018-11-01", date.flag, date.text)
-		}
-		if t.Unix() < h.start || t.Unix() > h.end {
-			return from, to, fmt.Errorf("%s %s: the readings run from %s to %s", date.flag, date.text,
-				time.Unix(h.start, 0).In(zone).Format(time.RFC3339), time.Unix(h.end, 0).In(zone).Format(time.RFC3339))
-		}
-		*date.at = t
-	}
-	if !from.Before(to) {
-		return from, to, fmt.Errorf("--bill-from %s is not before --bill-to %s", from.Format(time.DateOnly), to.Format(time.DateOnly))
-	}
-	return from, to, nil
-}
-
-// folder is where the parties' folders go, and what to do with it at the end.
-func (d *demo) folder() (string, func(), error) {
-	if d.dir == "" {
-		dir, err := os.MkdirTemp("", "wattveil-demo-")
-		if err != nil {
-			return "", nil, fmt.Errorf("temporary folder: %w; name one with --data", err)
-		}
-		return dir, func() { _ = os.RemoveAll(dir) }, nil
-	}
-	lock, err := folder.Open(d.dir)
-	if err != nil {
-		return "", nil, fmt.Errorf("--data: %w", err)
-	}
-	entries, err := os.ReadDir(d.dir)
-	if err != nil {
-		return "", nil, fmt.Errorf("--data: %w", err)
-	}
-	if len(entries) > 1 { // the lock is one
-		_ = lock.Close()
-		return "", nil, fmt.Errorf("--data: folder %s is not empty; the demo begins anew each time, so name an empty one", d.dir)
-	}
-	return d.dir, func() { _ = lock.Close() }, nil
-}
-
 // play runs the platform: enrolment, readings, bills, report.
-func (d *demo) play(ctx context.Context, dir string, h homes, terms *tariff.Tariff, from, to time.Time) (err error) {
+func (d *demo) play(ctx context.Context, dir string, in *input) (err error) {
 	began := time.Now()
-	bar := d.progress(h)
+	shown := newProgress(d.err)
+	defer shown.end()
 	g, err := grid.Open(ctx, grid.Config{
-		Dir: dir, Households: h.households, Resolution: h.resolution, Start: h.start, End: h.end,
-		Collectors: d.collectors, Loss: d.loss, Seed: d.seed, Log: d.logger,
-		Progress: func(_ grid.Stage, done, _ int64) { _ = bar.Set64(done) },
+		Dir: dir, Households: in.households, Resolution: in.resolution, Start: in.start, End: in.end,
+		Collectors: d.collectors, Loss: d.loss, Seed: d.seed, Log: d.logger, Progress: shown.at,
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, g.Close()) }()
-	document, err := terms.MarshalJSON()
-	if err != nil {
-		return err
-	}
-	if _, err := g.PutTariff(ctx, document); err != nil {
-		return err
-	}
-	for _, stage := range []func(context.Context) error{g.Ready, g.Play, g.Drain} {
-		if err := stage(ctx); err != nil {
-			return err
-		}
-	}
-	_ = bar.Finish()
-	bills, err := g.Bill(ctx, terms.ID(), from, to)
+	bills, err := d.bills(ctx, g, in, shown)
 	if err != nil {
 		return err
 	}
@@ -324,18 +229,38 @@ func (d *demo) play(ctx context.Context, dir string, h homes, terms *tariff.Tari
 	if err != nil {
 		return err
 	}
-	d.print(report)
-	if err := d.writeReport(report); err != nil {
-		return err
-	}
-	if err := report.Err(); err != nil {
+	shown.end()
+	if err := errors.Join(d.writeReport(report), d.print(report), report.Err()); err != nil {
 		return err
 	}
 	if d.headless {
 		return nil
 	}
+	return d.live(ctx, g, in)
+}
+
+// bills brings the platform from registration to bills.
+func (d *demo) bills(ctx context.Context, g *grid.Grid, in *input, shown *progress) ([]grid.BillReport, error) {
+	document, err := in.tariff.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := g.PutTariff(ctx, document); err != nil {
+		return nil, err
+	}
+	for _, stage := range []func(context.Context) error{g.Ready, g.Play, g.Drain} {
+		if err := stage(ctx); err != nil {
+			return nil, err
+		}
+	}
+	shown.at(billing, 0, int64(len(in.households)))
+	return g.Bill(ctx, in.tariff.ID(), in.from, in.to)
+}
+
+// live lets the meters go on until ctx ends.
+func (d *demo) live(ctx context.Context, g *grid.Grid, in *input) error {
 	fmt.Fprintln(d.out, "\nThe meters go on. Ctrl-C ends the demo.")
-	if h.live {
+	if in.simulated {
 		g.Clock().Follow()
 	} else {
 		g.Clock().Run()
@@ -343,47 +268,9 @@ func (d *demo) play(ctx context.Context, dir string, h homes, terms *tariff.Tari
 	return g.Live(ctx)
 }
 
-func (d *demo) progress(h homes) *progressbar.ProgressBar {
-	steps := (h.end-h.start)/int64(h.resolution) + 1
-	out := d.err
-	if f, ok := out.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
-		out = io.Discard
-	}
-	return progressbar.NewOptions64(steps,
-		progressbar.OptionSetWriter(out),
-		progressbar.OptionSetDescription(fmt.Sprintf("%d meters", len(h.households))),
-		progressbar.OptionShowCount(),
-		progressbar.OptionSetPredictTime(true),
-		progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionClearOnFinish(),
-	)
-}
-
 func (d *demo) logger(party string) *slog.Logger {
 	if !d.verbose {
 		return slog.New(slog.DiscardHandler)
 	}
 	return slog.New(slog.NewTextHandler(d.err, nil)).With("party", party)
-}
-
-func (d *demo) writeReport(r *grid.Report) error {
-	if d.report == "" {
-		return nil
-	}
-	content, err := r.JSON()
-	if err != nil {
-		return fmt.Errorf("--report: %w", err)
-	}
-	if err := folder.WriteFile(d.report, append(content, '\n'), 0o600); err != nil {
-		return fmt.Errorf("--report: %w", err)
-	}
-	return nil
-}
-
-// print shows the bills and what each party knows.
-func (d *demo) print(r *grid.Report) {
-	var b strings.Builder
-	writeBills(&b, r)
-	writeKnowledge(&b, r)
-	_, _ = io.WriteString(d.out, b.String())
 }

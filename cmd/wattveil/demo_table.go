@@ -3,43 +3,125 @@ package main
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"math/big"
+	"strings"
 	"time"
 
 	"github.com/wattveil/wattveil/internal/grid"
 )
 
-// writeBills prints the table of bills.
-func writeBills(w io.Writer, r *grid.Report) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "household\tpseudonym\timport kWh\texport kWh\ttotal\t\tbill\t")
-	for _, b := range r.Bills {
-		state := "verified"
-		if !b.Verified {
-			state = "NOT VERIFIED"
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", b.Column, b.Pseudonym, b.ImportKWh, b.ExportKWh, b.Total, b.Currency, state)
+const (
+	maxRows  = 30 // bills shown
+	maxName  = 16 // characters of a household's name shown
+	billLine = "%-*s  %-16s  %12s  %12s  %12s\n"
+)
+
+// print shows the bills and what each party knows, in lines of at most 80
+// characters.
+func (d *demo) print(r *grid.Report) error {
+	var b strings.Builder
+	writeBills(&b, r.Bills)
+	writeKnowledge(&b, r)
+	if _, err := io.WriteString(d.out, b.String()); err != nil {
+		return fmt.Errorf("print the bills: %w", err)
 	}
-	_ = t.Flush()
+	return nil
 }
 
-// writeKnowledge prints one line a party, and the run in figures.
+// writeBills prints the table of bills and its sums.
+func writeBills(w io.Writer, bills []grid.BillReport) {
+	fmt.Fprintf(w, billLine, maxName, "household", "pseudonym", "import kWh", "export kWh", "total "+currency(bills))
+	var imported, exported, total sum
+	verified := 0
+	for i, b := range bills {
+		if b.Verified {
+			verified++
+			imported.add(b.ImportKWh)
+			exported.add(b.ExportKWh)
+			total.add(b.Total)
+		}
+		switch {
+		case i >= maxRows:
+		case b.Verified:
+			fmt.Fprintf(w, billLine, maxName, cut(b.Column), b.Pseudonym, b.ImportKWh, b.ExportKWh, b.Total)
+		default:
+			fmt.Fprintf(w, "%-*s  %-16s  %s\n", maxName, cut(b.Column), b.Pseudonym, "NO VERIFIED BILL")
+		}
+	}
+	if n := len(bills) - maxRows; n > 0 {
+		fmt.Fprintf(w, "… and %d more; --report has them all\n", n)
+	}
+	if verified > 0 {
+		fmt.Fprintf(w, billLine, maxName, "sum", "", imported.String(), exported.String(), total.String())
+	}
+	if len(bills) > 0 {
+		fmt.Fprintf(w, "\n%d of %d bills verified, from %s\n                       to %s\n",
+			verified, len(bills), bills[0].From, bills[0].To)
+	}
+}
+
+// currency is that of the bills, of which some may not be there.
+func currency(bills []grid.BillReport) string {
+	for _, b := range bills {
+		if b.Currency != "" {
+			return b.Currency
+		}
+	}
+	return ""
+}
+
+// cut shortens a household's name to what the table has room for.
+func cut(name string) string {
+	if r := []rune(name); len(r) > maxName {
+		return string(r[:maxName-1]) + "…"
+	}
+	return name
+}
+
+// sum adds decimals up, exactly.
+type sum struct {
+	total    big.Rat
+	decimals int
+}
+
+func (s *sum) add(decimal string) {
+	var r big.Rat
+	if _, ok := r.SetString(decimal); !ok {
+		return // a verified bill has none such
+	}
+	s.total.Add(&s.total, &r)
+	_, fraction, _ := strings.Cut(decimal, ".")
+	s.decimals = max(s.decimals, len(fraction))
+}
+
+// String has as many decimals as the longest summand.
+func (s *sum) String() string { return s.total.FloatString(s.decimals) }
+
+// writeKnowledge prints one line a party, and the run in figures. What a party
+// holds is counted in its own store.
 func writeKnowledge(w io.Writer, r *grid.Report) {
 	var readings int64
+	registered, verified := 0, 0
 	for _, m := range r.Meters {
 		readings += m.ReadingsStored
+		if m.Registered {
+			registered++
+		}
 	}
-	if len(r.Bills) > 0 && r.Bills[0].From != "" {
-		fmt.Fprintf(w, "\nbilled from %s to %s\n", r.Bills[0].From, r.Bills[0].To)
+	for _, b := range r.Bills {
+		if b.Verified {
+			verified++
+		}
 	}
 	fmt.Fprintf(w, `
-meter      knows its own readings and keys; it does not know the TTP's view of others
-collector  carried %d messages (%d bytes with one reading); it knows which meters sent, not what
-utility    knows %d meters and their customers, and %d bills; it has seen no reading
-TTP        holds %d readings under %d pseudonyms; it does not know whose they are
-consumer   knows the bill is the TTP's, since its signature and sums hold
+meter      knows its own readings and keys; does not know any other home's
+collector  knows that %d meters sent %d messages; does not know what is in one
+utility    knows %d meters by name and %d bills; does not know a single reading
+TTP        knows %d readings of %d pseudonyms; does not know whose they are
+consumer   knows the bill and that it adds up; does not know any other home's
 
-lost %d, stored twice %d, %v
-`, r.Wire.Messages, r.Wire.ReadingMessageBytes, len(r.Meters), len(r.Bills), readings, len(r.Meters),
-		r.Lost, r.Duplicates, time.Duration(r.Seconds*float64(time.Second)).Round(100*time.Millisecond))
+%d readings lost, %d stored twice, %d bytes a message with one reading, %v
+`, registered, r.Wire.Messages, registered, verified, readings, registered,
+		r.Lost, r.Duplicates, r.Wire.ReadingMessageBytes,
+		time.Duration(r.Seconds*float64(time.Second)).Round(100*time.Millisecond))
 }

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,15 +16,22 @@ func main() {
 	os.Exit(run(newRoot(), os.Args[1:], os.Stderr))
 }
 
+// exitStopped is what shells call a command that Ctrl-C has ended.
+const exitStopped = 130
+
 // run executes a command line and returns the exit code: 0, or 1 with one line
-// on stderr.
+// on stderr, or 130 if it was stopped.
 func run(root *cobra.Command, args []string, stderr io.Writer) int {
 	root.SetArgs(args)
-	if err := root.Execute(); err != nil {
-		fmt.Fprintln(stderr, "wattveil: "+oneLine(err))
-		return 1
+	err := root.Execute()
+	if err == nil {
+		return 0
 	}
-	return 0
+	fmt.Fprintln(stderr, "wattveil: "+oneLine(err))
+	if errors.Is(err, errStopped) {
+		return exitStopped
+	}
+	return 1
 }
 
 // oneLine joins an error of several lines, such as a list of suggestions.
