@@ -259,13 +259,16 @@ func (d *demo) bills(ctx context.Context, g *grid.Grid, in *input, shown *progre
 
 // live lets the meters go on until ctx ends.
 func (d *demo) live(ctx context.Context, g *grid.Grid, in *input) error {
+	before := g.ReadingsSent()
 	fmt.Fprintln(d.out, "\nThe meters go on. Ctrl-C ends the demo.")
 	if in.simulated {
 		g.Clock().Follow()
 	} else {
 		g.Clock().Run()
 	}
-	return g.Live(ctx)
+	err := g.Live(ctx)
+	fmt.Fprintf(d.out, "Stopped. The meters have sent %d more readings.\n", g.ReadingsSent()-before)
+	return err
 }
 
 func (d *demo) logger(party string) *slog.Logger {

@@ -405,6 +405,15 @@ func (g *Grid) Keyed() int {
 	return n
 }
 
+// ReadingsSent is the number of readings that meters have handed over so far.
+func (g *Grid) ReadingsSent() uint64 {
+	var n uint64
+	for _, m := range g.meters {
+		n += m.agent.Status().ReadingsSent
+	}
+	return n
+}
+
 // Close ends all parties in the order of the path, so that none waits for one
 // that is gone.
 func (g *Grid) Close() error {
