@@ -290,9 +290,7 @@ func (p *played) look(ctx context.Context) error {
 	g := p.grid
 	for _, c := range g.collectors {
 		kept, discarded := c.queue.Quarantined()
-		stats := c.role.Stats()
-		stats.Strangers = 0 // meters that dial before the first roster: a matter of real time
-		p.counts.add("counts "+c.name, "%+v, %d quarantined, %d discarded", stats, kept, discarded)
+		p.counts.add("counts "+c.name, "%+v, %d quarantined, %d discarded", c.role.Stats(), kept, discarded)
 	}
 	p.counts.add("counts utility", "%v", g.utilityRole().Refused())
 	p.counts.add("counts ttp", "%v", g.ttpRole().Refused())

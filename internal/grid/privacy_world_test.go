@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -51,9 +50,8 @@ type flow struct{ imp, exp int64 }
 // leak plants a leak in a run. Nil fields plant nothing.
 type leak struct {
 	link      func(p *played, i int, r provision.Record, inner meter.Link) meter.Link
-	beforeTap func(p *played, from, to string, inner http.RoundTripper) http.RoundTripper
-	behindTap func(p *played, from, to string, inner http.RoundTripper) http.RoundTripper
-	log       func(p *played, party string, inner slog.Handler) slog.Handler
+	beforeTap meddler // where a server asks
+	behindTap meddler // where a server answers
 }
 
 // played is a world's run and what came of it.
@@ -260,12 +258,7 @@ func (w *world) config(p *played) Config {
 		}
 		return inner
 	}
-	if hook := w.leak.beforeTap; hook != nil {
-		cfg.BeforeTap = func(from, to string, inner http.RoundTripper) http.RoundTripper { return hook(p, from, to, inner) }
-	}
-	if hook := w.leak.behindTap; hook != nil {
-		cfg.BehindTap = func(from, to string, inner http.RoundTripper) http.RoundTripper { return hook(p, from, to, inner) }
-	}
+	cfg.BeforeTap, cfg.BehindTap = p.meddle(w.leak.beforeTap), p.meddle(w.leak.behindTap)
 	return cfg
 }
 
@@ -283,7 +276,7 @@ func (p *played) now() time.Time {
 }
 
 func (p *played) logger(party string) *slog.Logger {
-	var h slog.Handler = slog.NewTextHandler(&lineWriter{p, party}, &slog.HandlerOptions{
+	h := slog.NewTextHandler(&lineWriter{p, party}, &slog.HandlerOptions{
 		Level: slog.LevelDebug,
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 			if len(groups) == 0 && a.Key == slog.TimeKey {
@@ -292,9 +285,6 @@ func (p *played) logger(party string) *slog.Logger {
 			return a
 		},
 	})
-	if p.leak.log != nil {
-		h = p.leak.log(p, party, h)
-	}
 	return slog.New(h)
 }
 
