@@ -1,0 +1,200 @@
+package transparency
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/transparency-dev/formats/log"
+	"github.com/transparency-dev/tessera"
+	"github.com/transparency-dev/tessera/client"
+	"github.com/transparency-dev/tessera/storage/posix"
+	"golang.org/x/mod/sumdb/note"
+	"k8s.io/klog/v2"
+
+	"github.com/wattveil/wattveil/internal/folder"
+)
+
+// Log is a TTP's log on disk. It is safe for concurrent use.
+type Log struct {
+	origin   string
+	verifier note.Verifier
+	appender *tessera.Appender
+	reader   tessera.LogReader
+	await    *tessera.PublicationAwaiter
+	shutdown func(context.Context) error
+	stop     context.CancelFunc
+}
+
+const (
+	tilesFolder = "tiles"
+	keyFile     = "log.key"
+
+	batchSize      = 1024
+	batchAge       = 20 * time.Millisecond
+	publishEvery   = 100 * time.Millisecond
+	awaitPoll      = 10 * time.Millisecond
+	shutdownWithin = 5 * time.Second
+)
+
+// Open opens the log in a folder, and makes its key if it is missing. origin
+// names the log in its checkpoints, such as wattveil.example/bills.
+func Open(ctx context.Context, dir, origin string) (*Log, error) {
+	klog.SetLogger(logr.Discard()) // the library has no other switch for its lines
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open bill log: %w", err)
+	}
+	signer, verifier, err := loadKey(filepath.Join(dir, keyFile), origin)
+	if err != nil {
+		return nil, fmt.Errorf("open bill log: %w", err)
+	}
+	driver, err := posix.New(ctx, posix.Config{Path: filepath.Join(dir, tilesFolder)})
+	if err != nil {
+		return nil, fmt.Errorf("open bill log: %w", err)
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	appender, shutdown, reader, err := tessera.NewAppender(background, driver, tessera.NewAppendOptions().
+		WithCheckpointSigner(signer).
+		WithBatching(batchSize, batchAge).
+		WithCheckpointInterval(publishEvery))
+	if err != nil {
+		stop()
+		return nil, fmt.Errorf("open bill log: %w", err)
+	}
+	return &Log{
+		origin: origin, verifier: verifier, appender: appender, reader: reader,
+		await:    tessera.NewPublicationAwaiter(background, reader.ReadCheckpoint, awaitPoll),
+		shutdown: shutdown, stop: stop,
+	}, nil
+}
+
+// loadKey reads the key that signs checkpoints, or draws one.
+func loadKey(path, origin string) (note.Signer, note.Verifier, error) {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		private, _, genErr := note.GenerateKey(rand.Reader, origin)
+		if genErr != nil {
+			return nil, nil, fmt.Errorf("log key: %w", genErr)
+		}
+		raw, err = []byte(private), folder.WriteFile(path, []byte(private), 0o600)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("log key: %w", err)
+	}
+	return signerOf(string(raw))
+}
+
+// PublicKey is the log's verifier key in the form of C2SP signed-note.
+func (l *Log) PublicKey() (string, error) {
+	key, ok := l.verifier.(interface{ String() string })
+	if !ok {
+		return "", errors.New("log key has no public form")
+	}
+	return key.String(), nil
+}
+
+// Add appends entries and returns their indices once a signed checkpoint
+// covers all of them. They are durable then. The same entry added twice has
+// two indices.
+func (l *Log) Add(ctx context.Context, entries []Entry) ([]uint64, error) {
+	futures := make([]tessera.IndexFuture, len(entries))
+	for i := range entries {
+		futures[i] = l.appender.Add(ctx, tessera.NewEntry(entries[i][:]))
+	}
+	indices := make([]uint64, len(entries))
+	var last tessera.IndexFuture
+	for i, f := range futures {
+		index, err := f()
+		if err != nil {
+			return nil, fmt.Errorf("append to bill log: %w", err)
+		}
+		indices[i] = index.Index
+		if last == nil || index.Index > indices[max(i-1, 0)] {
+			last = f
+		}
+	}
+	if last == nil {
+		return indices, nil
+	}
+	if _, _, err := l.await.Await(ctx, last); err != nil {
+		return nil, fmt.Errorf("publish bill log: %w", err)
+	}
+	return indices, nil
+}
+
+// Checkpoint is the newest signed checkpoint, and the proof that it continues
+// a log of size since (none for size 0).
+func (l *Log) Checkpoint(ctx context.Context, since uint64) (signed []byte, consistency [][]byte, err error) {
+	signed, err = l.reader.ReadCheckpoint(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read checkpoint: %w", err)
+	}
+	cp, _, _, err := log.ParseCheckpoint(signed, l.origin, l.verifier)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read checkpoint: %w", err)
+	}
+	if since == 0 || since >= cp.Size {
+		return signed, nil, nil
+	}
+	builder, err := client.NewProofBuilder(ctx, cp.Size, l.reader.ReadTile)
+	if err != nil {
+		return nil, nil, fmt.Errorf("prove consistency: %w", err)
+	}
+	consistency, err = builder.ConsistencyProof(ctx, since, cp.Size)
+	if err != nil {
+		return nil, nil, fmt.Errorf("prove consistency from %d to %d: %w", since, cp.Size, err)
+	}
+	return signed, consistency, nil
+}
+
+// Inclusion proves entries in the tree of a size, each by its index.
+func (l *Log) Inclusion(ctx context.Context, size uint64, indices []uint64) ([][][]byte, error) {
+	builder, err := client.NewProofBuilder(ctx, size, l.reader.ReadTile)
+	if err != nil {
+		return nil, fmt.Errorf("prove inclusion: %w", err)
+	}
+	proofs := make([][][]byte, len(indices))
+	for i, index := range indices {
+		if proofs[i], err = builder.InclusionProof(ctx, index); err != nil {
+			return nil, fmt.Errorf("prove inclusion of %d in %d: %w", index, size, err)
+		}
+	}
+	return proofs, nil
+}
+
+// Close waits for what was added and closes the log.
+func (l *Log) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownWithin)
+	defer cancel()
+	err := l.shutdown(ctx)
+	l.stop()
+	if err != nil {
+		return fmt.Errorf("close bill log: %w", err)
+	}
+	return nil
+}
+
+// signerOf reads a note signing key and gives both of its halves.
+func signerOf(private string) (note.Signer, note.Verifier, error) {
+	seed, name, err := seedOf(private)
+	if err != nil {
+		return nil, nil, err
+	}
+	signer, err := note.NewSigner(private)
+	if err != nil {
+		return nil, nil, fmt.Errorf("log key: %w", err)
+	}
+	public, err := note.NewEd25519VerifierKey(name, ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey))
+	if err != nil {
+		return nil, nil, fmt.Errorf("log key: %w", err)
+	}
+	verifier, err := newVerifier(public)
+	return signer, verifier, err
+}
