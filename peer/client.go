@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -90,7 +91,7 @@ func (c *Client) Do(ctx context.Context, method, path string, body []byte) ([]by
 	req.Header.Set("User-Agent", "wattveil")
 	answer, err := c.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%s %s at %v: %w", method, path, c.cfg.Server, err)
+		return nil, fmt.Errorf("%s %s at %v: %w", method, path, c.cfg.Server, explain(err))
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode != http.StatusOK {
@@ -106,6 +107,15 @@ func (c *Client) Do(ctx context.Context, method, path string, body []byte) ([]by
 		return nil, fmt.Errorf("%s %s at %v: %w", method, path, c.cfg.Server, err)
 	}
 	return out, nil
+}
+
+// explain says what a server's TLS alert means for the caller.
+func explain(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "remote error" {
+		return fmt.Errorf("it does not accept our certificate; it may have expired, or we may have been removed: %w", err)
+	}
+	return err
 }
 
 // classOf is the class word of a refusal. Anything else, as from a proxy, is no

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -21,10 +22,16 @@ const (
 	authorityKey  = "authority.key"
 )
 
+// The kinds of PEM blocks.
+const (
+	pemCertificate = "CERTIFICATE"
+	pemKey         = "PRIVATE KEY"
+)
+
 // Save writes the authority to a folder: certificate readable by all, key by
 // the owner.
 func (a *Authority) Save(dir string) error {
-	if err := writePEM(filepath.Join(dir, authorityCert), "CERTIFICATE", a.Certificate.Raw, 0o644); err != nil {
+	if err := writePEM(filepath.Join(dir, authorityCert), pemCertificate, a.Certificate.Raw, 0o644); err != nil {
 		return err
 	}
 	return SaveKey(filepath.Join(dir, authorityKey), a.key)
@@ -48,10 +55,10 @@ func LoadAuthority(dir string) (*Authority, error) {
 
 // Save writes key and certificate to dir/base.key and dir/base.crt.
 func (id *Identity) Save(dir, base string) error {
-	if err := writePEM(filepath.Join(dir, base+".crt"), "CERTIFICATE", id.certificate().Leaf.Raw, 0o644); err != nil {
+	if err := writePEM(filepath.Join(dir, base+".crt"), pemCertificate, id.Certificate().Raw, 0o644); err != nil {
 		return err
 	}
-	return SaveKey(filepath.Join(dir, base+".key"), id.key)
+	return SaveKey(filepath.Join(dir, base+".key"), id.privateKey())
 }
 
 // LoadIdentity reads what Save wrote.
@@ -69,15 +76,24 @@ func LoadIdentity(dir, base string) (*Identity, error) {
 
 // LoadCertificate reads one certificate in PEM.
 func LoadCertificate(path string) (*x509.Certificate, error) {
-	der, err := readPEM(path, "CERTIFICATE")
+	raw, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	cert, err := x509.ParseCertificate(der)
+	cert, err := ParseCertificate(raw)
 	if err != nil {
 		return nil, fmt.Errorf("certificate %s: %w", path, err)
 	}
 	return cert, nil
+}
+
+// ParseCertificate reads one certificate in PEM.
+func ParseCertificate(raw []byte) (*x509.Certificate, error) {
+	der, err := parsePEM(raw, pemCertificate)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(der)
 }
 
 // SaveKey writes an ECDSA key in PEM (PKCS #8), mode 0600.
@@ -86,7 +102,7 @@ func SaveKey(path string, key *ecdsa.PrivateKey) error {
 	if err != nil {
 		return fmt.Errorf("key %s: %w", path, err)
 	}
-	return writePEM(path, "PRIVATE KEY", der, 0o600)
+	return writePEM(path, pemKey, der, 0o600)
 }
 
 // LoadKey reads what SaveKey wrote and refuses a file that others may read.
@@ -98,17 +114,29 @@ func LoadKey(path string) (*ecdsa.PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key %s: %w", path, err)
 	}
-	der, err := readPEM(path, "PRIVATE KEY")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	key, err := parseKey(raw)
+	if err != nil {
+		return nil, fmt.Errorf("key %s: %w", path, err)
+	}
+	return key, nil
+}
+
+func parseKey(raw []byte) (*ecdsa.PrivateKey, error) {
+	der, err := parsePEM(raw, pemKey)
 	if err != nil {
 		return nil, err
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
-		return nil, fmt.Errorf("key %s: %w", path, err)
+		return nil, err
 	}
 	key, ok := parsed.(*ecdsa.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("key %s: %w", path, errors.New("want an ECDSA key"))
+	if !ok || key.Curve != elliptic.P256() {
+		return nil, errors.New("want a P-256 key")
 	}
 	return key, nil
 }
@@ -131,14 +159,10 @@ func writePEM(path, kind string, der []byte, mode os.FileMode) error {
 	return folder.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), mode)
 }
 
-func readPEM(path, kind string) ([]byte, error) {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
+func parsePEM(raw []byte, kind string) ([]byte, error) {
 	block, rest := pem.Decode(raw)
-	if block == nil || block.Type != kind || len(rest) != 0 {
-		return nil, fmt.Errorf("%s: want one PEM block %q", path, kind)
+	if block == nil || block.Type != kind || len(bytes.TrimSpace(rest)) != 0 {
+		return nil, fmt.Errorf("want one PEM block %q", kind)
 	}
 	return block.Bytes, nil
 }

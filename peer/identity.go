@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// Identity is a party's key and its present certificate. The certificate can
-// be replaced while connections are served. It is safe for concurrent use.
+// Identity is a party's key and its present certificate. Both can be replaced
+// while connections are served. It is safe for concurrent use.
 type Identity struct {
 	Name Name
 
-	key *ecdsa.PrivateKey
 	mu  sync.RWMutex
+	key *ecdsa.PrivateKey
 	crt *tls.Certificate
 }
 
@@ -49,18 +49,45 @@ func (id *Identity) Replace(cert *x509.Certificate) error {
 	if err != nil {
 		return err
 	}
-	if name != id.Name || !id.key.PublicKey.Equal(cert.PublicKey) {
+	key := id.privateKey()
+	if name != id.Name || !key.PublicKey.Equal(cert.PublicKey) {
 		return fmt.Errorf("certificate of %v is not for the key of %v", name, id.Name)
 	}
-	id.mu.Lock()
-	defer id.mu.Unlock()
-	id.crt = &tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: id.key, Leaf: cert}
+	id.put(key, cert)
 	return nil
 }
 
+func (id *Identity) put(key *ecdsa.PrivateKey, cert *x509.Certificate) {
+	id.mu.Lock()
+	defer id.mu.Unlock()
+	id.key = key
+	id.crt = &tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}
+}
+
+// Reload puts key and certificate in force that [Identity.Save] or an operator
+// has written since, and tells whether they are others than before. What does
+// not fit leaves the present ones in force.
+func (id *Identity) Reload(dir, base string) (bool, error) {
+	next, err := LoadIdentity(dir, base)
+	if err != nil {
+		return false, fmt.Errorf("reload identity of %v: %w", id.Name, err)
+	}
+	if next.Name != id.Name {
+		return false, fmt.Errorf("reload identity of %v: the files in %s are of %v", id.Name, dir, next.Name)
+	}
+	if next.Certificate().Equal(id.Certificate()) {
+		return false, nil
+	}
+	id.put(next.key, next.Certificate())
+	return true, nil
+}
+
+// Certificate is the certificate in force.
+func (id *Identity) Certificate() *x509.Certificate { return id.certificate().Leaf }
+
 // Due tells whether less than a third of the certificate's life is left.
 func (id *Identity) Due(now time.Time) bool {
-	leaf := id.certificate().Leaf
+	leaf := id.Certificate()
 	third := leaf.NotAfter.Sub(leaf.NotBefore) / 3
 	return now.After(leaf.NotAfter.Add(-third))
 }
@@ -70,12 +97,12 @@ func (id *Identity) Renew(a *Authority, now time.Time) error {
 	if !id.Due(now) {
 		return nil
 	}
-	leaf := id.certificate().Leaf
+	leaf := id.Certificate()
 	hosts := append([]string(nil), leaf.DNSNames...)
 	for _, ip := range leaf.IPAddresses {
 		hosts = append(hosts, ip.String())
 	}
-	cert, err := a.Issue(id.Name, id.key.Public(), hosts, now)
+	cert, err := a.Issue(id.Name, id.privateKey().Public(), hosts, now)
 	if err != nil {
 		return err
 	}
@@ -84,11 +111,17 @@ func (id *Identity) Renew(a *Authority, now time.Time) error {
 
 // Request is a PKCS #10 request for a new certificate of the same key.
 func (id *Identity) Request() ([]byte, error) {
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, id.key)
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, id.privateKey())
 	if err != nil {
 		return nil, fmt.Errorf("certificate request of %v: %w", id.Name, err)
 	}
 	return der, nil
+}
+
+func (id *Identity) privateKey() *ecdsa.PrivateKey {
+	id.mu.RLock()
+	defer id.mu.RUnlock()
+	return id.key
 }
 
 func (id *Identity) certificate() *tls.Certificate {

@@ -26,6 +26,9 @@ type ServerConfig struct {
 	Now      func() time.Time // for certificates; time.Now if nil
 	MaxBody  int64            // of a request, bytes; wire.MaxBody if zero
 	Log      *slog.Logger     // discards if nil
+	// Refused, if set, is told the class of each connection and request that is
+	// refused, from many goroutines.
+	Refused func(wire.Class)
 }
 
 // Server serves routes, each to the roles that it allows.
@@ -58,10 +61,13 @@ func NewServer(cfg ServerConfig) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Refused == nil {
+		cfg.Refused = func(wire.Class) {}
+	}
 	s := &Server{cfg: cfg, mux: http.NewServeMux()}
 	s.srv = &http.Server{
 		Handler:           http.HandlerFunc(s.route),
-		TLSConfig:         cfg.Trust.serverConfig(cfg.Identity, cfg.Now),
+		TLSConfig:         cfg.Trust.serverConfig(cfg.Identity, cfg.Now, s.refuseConnection),
 		ReadTimeout:       readTimeout,
 		ReadHeaderTimeout: headerTimeout,
 		WriteTimeout:      writeTimeout,
@@ -76,8 +82,13 @@ func NewServer(cfg ServerConfig) *Server {
 // added before Serve.
 func (s *Server) Handle(pattern string, h Handler, roles ...string) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		from, err := s.cfg.Trust.check(*r.TLS)
-		if err != nil || !slices.Contains(roles, from.Role) {
+		from, err := s.cfg.Trust.client(r.TLS, s.cfg.Now())
+		if err != nil {
+			w.Header().Set("Connection", "close") // it would not come about any more
+			s.refuse(w, r, from, err)
+			return
+		}
+		if !slices.Contains(roles, from.Role) {
 			s.refuse(w, r, from, errForbidden)
 			return
 		}
@@ -97,7 +108,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	clean := path.Clean(r.URL.Path)
 	_, pattern := s.mux.Handler(r)
 	if pattern == "" || (r.URL.Path != clean && r.URL.Path != clean+"/") {
-		from, _ := s.cfg.Trust.check(*r.TLS) // for the log
+		from, _ := s.cfg.Trust.client(r.TLS, s.cfg.Now()) // for the log
 		s.refuse(w, r, from, errNoRoute)
 		return
 	}
@@ -139,7 +150,7 @@ func statusOf(class wire.Class) int {
 	switch class {
 	case Unavailable:
 		return http.StatusServiceUnavailable
-	case errForbidden:
+	case errForbidden, ErrUntrusted, ErrExpired, ErrRevoked:
 		return http.StatusForbidden
 	case errNoRoute:
 		return http.StatusNotFound
@@ -156,8 +167,18 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, from Name, err e
 	if elsewhere := (*Refusal)(nil); !errors.As(err, &elsewhere) {
 		_ = errors.As(err, &class)
 	}
+	s.cfg.Refused(class)
 	s.cfg.Log.Warn("request refused", "from", from.String(), "route", r.Pattern, "class", string(class), "error", withoutAddresses(err))
 	http.Error(w, string(class), statusOf(class))
+}
+
+// refuseConnection notes a connection whose handshake fails for the client's
+// certificate. The client learns no more than that.
+func (s *Server) refuseConnection(claimed Name, err error) {
+	class := ErrUntrusted
+	_ = errors.As(err, &class)
+	s.cfg.Refused(class)
+	s.cfg.Log.Warn("connection refused", "claims", claimed.String(), "class", string(class), "error", err)
 }
 
 // withoutAddresses is an error's text less the addresses that package net puts

@@ -1,101 +1,157 @@
 package peer
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/wattveil/wattveil/wire"
 )
 
-// ErrUntrusted is why a connection is refused whose certificate verifies but
-// not for the name in it.
-var ErrUntrusted = errors.New("certificate is not from the authority pinned for its name")
+// Why a certificate is refused (spec/protocol.md section 7.6).
+const (
+	// ErrUntrusted: no certificate that the authority pinned for its name has
+	// signed.
+	ErrUntrusted = wire.Class("untrusted")
+	// ErrExpired: the present time is outside the certificate's.
+	ErrExpired = wire.Class("expired")
+	// ErrRevoked: its holder was removed.
+	ErrRevoked = wire.Class("revoked")
+)
 
 // Trust says which authority vouches for which organisation and role. It is
-// safe for concurrent use and may grow while connections are served.
+// safe for concurrent use and may change while connections are served: every
+// request of a connection is checked against it anew.
 type Trust struct {
 	mu     sync.RWMutex
-	pinned map[Name]*x509.Certificate // Instance is empty
+	pinned map[Name]*pin // Instance is empty
+}
+
+// pin is what is known of an organisation in a role.
+type pin struct {
+	authority *x509.Certificate // nil if it was revoked
+	known     func(Name, *x509.Certificate) bool
 }
 
 // NewTrust trusts nobody.
-func NewTrust() *Trust { return &Trust{pinned: make(map[Name]*x509.Certificate)} }
+func NewTrust() *Trust { return &Trust{pinned: make(map[Name]*pin)} }
 
-// Pin lets an authority vouch for an organisation in a role.
+// Pin lets an authority vouch for an organisation in a role, also after
+// [Trust.Revoke].
 func (t *Trust) Pin(org, role string, authority *x509.Certificate) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.pinned[Name{Org: org, Role: role}] = authority
+	t.PinKnown(org, role, authority, nil)
 }
 
+// PinKnown is Pin for a role of which each certificate must be known besides:
+// one that the authority has signed and known says no to is refused as revoked.
+// known is called from many goroutines, at each request.
+func (t *Trust) PinKnown(org, role string, authority *x509.Certificate, known func(Name, *x509.Certificate) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pinned[Name{Org: org, Role: role}] = &pin{authority: authority, known: known}
+}
+
+// Revoke lets nobody vouch for an organisation in a role any more.
+func (t *Trust) Revoke(org, role string) { t.PinKnown(org, role, nil, nil) }
+
+func (t *Trust) pin(n Name) *pin {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.pinned[Name{Org: n.Org, Role: n.Role}]
+}
+
+// pool is every authority that is pinned.
 func (t *Trust) pool() *x509.CertPool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	pool := x509.NewCertPool()
-	for _, ca := range t.pinned {
-		pool.AddCert(ca)
+	for _, p := range t.pinned {
+		if p.authority != nil {
+			pool.AddCert(p.authority)
+		}
 	}
 	return pool
 }
 
-// check is the part of verification that crypto/tls does not do: the name in
-// the verified certificate is one that this chain's authority vouches for.
-func (t *Trust) check(state tls.ConnectionState) (Name, error) {
-	if len(state.VerifiedChains) == 0 {
-		return Name{}, ErrUntrusted
-	}
-	name, err := NameOf(state.PeerCertificates[0])
+// verify checks a certificate against the authority pinned for the name in it.
+// The name that it returns beside an error is what the certificate claims.
+func (t *Trust) verify(cert *x509.Certificate, use x509.ExtKeyUsage, now time.Time) (Name, error) {
+	name, err := NameOf(cert)
 	if err != nil {
 		return Name{}, fmt.Errorf("%w: %w", ErrUntrusted, err)
 	}
-	t.mu.RLock()
-	pinned := t.pinned[Name{Org: name.Org, Role: name.Role}]
-	t.mu.RUnlock()
-	for _, chain := range state.VerifiedChains {
-		if root := chain[len(chain)-1]; pinned != nil && bytes.Equal(root.Raw, pinned.Raw) {
-			return name, nil
-		}
+	p := t.pin(name)
+	switch {
+	case p == nil:
+		return name, fmt.Errorf("%w: no authority is pinned for %v", ErrUntrusted, name)
+	case p.authority == nil:
+		return name, fmt.Errorf("%w: %v was removed", ErrRevoked, name)
 	}
-	return Name{}, fmt.Errorf("%w: %v", ErrUntrusted, name)
+	roots := x509.NewCertPool()
+	roots.AddCert(p.authority)
+	_, err = cert.Verify(x509.VerifyOptions{
+		Roots: roots, CurrentTime: within(now, cert), KeyUsages: []x509.ExtKeyUsage{use},
+	})
+	switch {
+	case err != nil:
+		return name, fmt.Errorf("%w: %v: %w", ErrUntrusted, name, err)
+	case now.Before(cert.NotBefore) || now.After(cert.NotAfter):
+		return name, fmt.Errorf("%w: certificate of %v is valid from %s to %s", ErrExpired, name,
+			cert.NotBefore.Format(time.RFC3339), cert.NotAfter.Format(time.RFC3339))
+	case p.known != nil && !p.known(name, cert):
+		return name, fmt.Errorf("%w: %v was removed or has another key now", ErrRevoked, name)
+	}
+	return name, nil
+}
+
+// within is the moment of a certificate's life that is nearest to now: who has
+// signed it is asked apart from whether it is in force.
+func within(now time.Time, cert *x509.Certificate) time.Time {
+	switch {
+	case now.Before(cert.NotBefore):
+		return cert.NotBefore
+	case now.After(cert.NotAfter):
+		return cert.NotAfter
+	default:
+		return now
+	}
 }
 
 // VerifyIssued checks a certificate that came as data, such as a KGC's: it is
 // valid now and from the authority pinned for its name.
 func (t *Trust) VerifyIssued(cert *x509.Certificate, now time.Time) (Name, error) {
-	chains, err := cert.Verify(x509.VerifyOptions{
-		Roots:       t.pool(),
-		CurrentTime: now,
-		KeyUsages:   []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	})
-	if err != nil {
-		return Name{}, fmt.Errorf("%w: %w", ErrUntrusted, err)
-	}
-	return t.check(tls.ConnectionState{PeerCertificates: []*x509.Certificate{cert}, VerifiedChains: chains})
+	return t.verify(cert, x509.ExtKeyUsageAny, now)
 }
 
-// serverConfig asks every client for a certificate and checks its name.
-func (t *Trust) serverConfig(id *Identity, now func() time.Time) *tls.Config {
-	base := func() *tls.Config {
-		return &tls.Config{
-			MinVersion:     tls.VersionTLS13,
-			Time:           now,
-			ClientAuth:     tls.RequireAndVerifyClientCert,
-			ClientCAs:      t.pool(),
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return id.certificate(), nil },
-			VerifyConnection: func(state tls.ConnectionState) error {
-				_, err := t.check(state)
-				return err
-			},
-			// Without tickets every connection verifies its certificate at the present time.
-			SessionTicketsDisabled: true,
-		}
+// serverConfig asks every client for a certificate and checks it, alone:
+// crypto/tls would refuse what is expired or of an unknown authority without a
+// word to refused.
+func (t *Trust) serverConfig(id *Identity, now func() time.Time, refused func(Name, error)) *tls.Config {
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS13,
+		Time:           now,
+		ClientAuth:     tls.RequireAnyClientCert,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return id.certificate(), nil },
+		VerifyConnection: func(state tls.ConnectionState) error {
+			name, err := t.client(&state, now())
+			if err != nil {
+				refused(name, err)
+			}
+			return err
+		},
+		// Without tickets every connection verifies its certificate at the present time.
+		SessionTicketsDisabled: true,
 	}
-	cfg := base()
-	cfg.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return base(), nil }
-	return cfg
+}
+
+// client is the verified name of a connection's client.
+func (t *Trust) client(state *tls.ConnectionState, now time.Time) (Name, error) {
+	if len(state.PeerCertificates) == 0 {
+		return Name{}, fmt.Errorf("%w: no certificate", ErrUntrusted)
+	}
+	return t.verify(state.PeerCertificates[0], x509.ExtKeyUsageClientAuth, now)
 }
 
 // clientConfig presents the identity and accepts one server name only.
@@ -106,7 +162,7 @@ func (t *Trust) clientConfig(id *Identity, server Name, now func() time.Time) *t
 		RootCAs:              t.pool(),
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return id.certificate(), nil },
 		VerifyConnection: func(state tls.ConnectionState) error {
-			name, err := t.check(state)
+			name, err := t.verify(state.PeerCertificates[0], x509.ExtKeyUsageServerAuth, now())
 			if err == nil && name != server {
 				err = fmt.Errorf("%w: server is %v, want %v", ErrUntrusted, name, server)
 			}
