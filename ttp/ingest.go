@@ -24,7 +24,8 @@ func (t *TTP) handleMessages(ctx context.Context, uc wattveil.UCNumber, body []b
 		return nil, err
 	}
 	defer release()
-	return wire.AppendMessageVerdicts(make([]byte, 0, len(messages)+8), t.ingest(ctx, uc, messages)), nil
+	answer := wire.MessageAnswer{Verdicts: t.ingest(ctx, uc, messages)}
+	return answer.Append(make([]byte, 0, len(messages)+16)), nil
 }
 
 // opened is one message on its way through ingest.

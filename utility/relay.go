@@ -41,11 +41,11 @@ func (u *Utility) relayMessages(ctx context.Context, batch []message) error {
 	if err != nil {
 		return err
 	}
-	verdicts, err := wire.ParseMessageVerdicts(answer, len(batch))
+	given, err := wire.ParseMessageAnswer(answer, len(batch))
 	if err != nil {
 		return fmt.Errorf("answer of the TTP: %w", err)
 	}
-	for i, v := range verdicts {
+	for i, v := range given.Verdicts {
 		*batch[i].verdict = v
 	}
 	return nil

@@ -121,19 +121,56 @@ func ParseMessages(b []byte) ([][]byte, error) {
 	return messages, nil
 }
 
-// AppendMessageVerdicts appends the body of the answer to a batch.
-func AppendMessageVerdicts(dst []byte, v []Verdict) []byte {
-	return appendVerdicts(append(dst, bodyVersion), v)
+// PassedReceipt is a receipt on its way through the utility, which cannot read
+// it.
+type PassedReceipt struct {
+	Pseudonym wattveil.Pseudonym
+	Low       byte // of the epoch
+	Body      [ReceiptBodySize]byte
 }
 
-// ParseMessageVerdicts reads the answer to a batch of n messages.
-func ParseMessageVerdicts(b []byte, n int) ([]Verdict, error) {
-	d := body(b)
-	v := d.verdicts(n)
-	if err := d.end("verdicts"); err != nil {
-		return nil, err
+// MessageAnswer is the answer to a batch of messages (section 7.2).
+type MessageAnswer struct {
+	Verdicts []Verdict       // by position of the messages
+	Receipts []PassedReceipt // by rising pseudonym, at most one for each
+}
+
+const passedReceiptSize = 8 + 1 + ReceiptBodySize
+
+// Append appends the body.
+func (a MessageAnswer) Append(dst []byte) []byte {
+	dst = appendVerdicts(append(dst, bodyVersion), a.Verdicts)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(a.Receipts)))
+	for i := range a.Receipts {
+		r := &a.Receipts[i]
+		dst = binary.BigEndian.AppendUint64(dst, uint64(r.Pseudonym))
+		dst = append(dst, r.Low)
+		dst = append(dst, r.Body[:]...)
 	}
-	return v, nil
+	return dst
+}
+
+// ParseMessageAnswer reads the answer to a batch of n messages. Whether its
+// receipts are for pseudonyms of the batch is the caller's to check.
+func ParseMessageAnswer(b []byte, n int) (MessageAnswer, error) {
+	d := body(b)
+	a := MessageAnswer{Verdicts: d.verdicts(n)}
+	if receipts := d.count(passedReceiptSize, n); receipts > 0 {
+		a.Receipts = make([]PassedReceipt, receipts)
+	}
+	for i := range a.Receipts {
+		r := &a.Receipts[i]
+		r.Pseudonym = wattveil.Pseudonym(d.u64())
+		r.Low = d.u8()
+		d.fill(r.Body[:])
+		if i > 0 && r.Pseudonym <= a.Receipts[i-1].Pseudonym {
+			d.bad = true
+		}
+	}
+	if err := d.end("answer to a batch of messages"); err != nil {
+		return MessageAnswer{}, err
+	}
+	return a, nil
 }
 
 // ExchangeRequest is an M1 or M3 under a pseudonym (section 7.3).

@@ -46,7 +46,7 @@ func parsers() map[string]func(b []byte, n int) error {
 		"forward":          func(b []byte, _ int) error { _, err := wire.ParseForward(b); return err },
 		"forward answer":   func(b []byte, n int) error { _, err := wire.ParseForwardAnswer(b, n); return err },
 		"messages":         func(b []byte, _ int) error { _, err := wire.ParseMessages(b); return err },
-		"verdicts":         func(b []byte, n int) error { _, err := wire.ParseMessageVerdicts(b, n); return err },
+		"verdicts":         func(b []byte, n int) error { _, err := wire.ParseMessageAnswer(b, n); return err },
 		"exchanges":        func(b []byte, _ int) error { _, err := wire.ParseExchanges(b); return err },
 		"exchange answers": func(b []byte, n int) error { _, err := wire.ParseExchangeAnswers(b, n); return err },
 	}
@@ -72,8 +72,8 @@ func TestCountAllocatesNothing(t *testing.T) {
 }
 
 func TestNegativeCount(t *testing.T) {
-	b := wire.AppendMessageVerdicts(nil, nil)
-	if _, err := wire.ParseMessageVerdicts(b, -1); !errors.Is(err, wire.Malformed) {
+	b := wire.MessageAnswer{}.Append(nil)
+	if _, err := wire.ParseMessageAnswer(b, -1); !errors.Is(err, wire.Malformed) {
 		t.Errorf("verdicts on -1 messages: %v", err)
 	}
 }

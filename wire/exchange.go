@@ -125,29 +125,30 @@ func ParseAnswer(b []byte) (Answer, error) {
 }
 
 // Exchange is M1, M2 or M3 as the utility sees it: type, the epoch's low byte
-// and a body that it cannot read.
+// and a body that it cannot read. A receipt has the same form.
 type Exchange struct {
 	Type Type
 	Low  byte
 	Body []byte
 }
 
-// Tagged wraps an exchange message for the meter network: fresh R, UC tag.
+// Tagged wraps an exchange message or a receipt for the meter network: fresh R,
+// UC tag.
 func (s Secret) Tagged(id wattveil.MeterID, x Exchange) []byte {
 	return s.appendTagged(x.Type, id, x.Low, x.Body)
 }
 
-// OpenTagged checks the UC tag of an exchange message. The body points into
-// frame.
+// OpenTagged checks the UC tag of an exchange message or a receipt. The body
+// points into frame.
 func (s Secret) OpenTagged(id wattveil.MeterID, frame []byte) (Exchange, error) {
 	t, _, err := ParsePrefix(frame)
 	if err != nil {
 		return Exchange{}, err
 	}
 	switch t {
-	case TypeM1, TypeM2, TypeM3:
+	case TypeM1, TypeM2, TypeM3, TypeReceipt:
 	default:
-		return Exchange{}, fmt.Errorf("%w: %v is not part of an exchange", Malformed, t)
+		return Exchange{}, fmt.Errorf("%w: %v has no body under a UC tag", Malformed, t)
 	}
 	low, body, err := s.openTagged(t, id, frame)
 	if err != nil {

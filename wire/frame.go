@@ -21,6 +21,7 @@ const (
 	TypeRegistered   Type = 0x44
 	TypeRegRefused   Type = 0x45
 	TypeRekeyNotice  Type = 0x46
+	TypeReceipt      Type = 0x47
 	maxUplinkType         = TypeRegister
 	downlinkTypeMask Type = 0x40
 )
@@ -62,6 +63,8 @@ func (t Type) String() string {
 		return "registration refusal"
 	case TypeRekeyNotice:
 		return "rekey notice"
+	case TypeReceipt:
+		return "receipt"
 	default:
 		return fmt.Sprintf("type 0x%02x", byte(t))
 	}
@@ -99,6 +102,8 @@ func lengthFits(t Type, n int) bool {
 		return n == refusalSize
 	case TypeRekeyNotice:
 		return n == noticeSize
+	case TypeReceipt:
+		return n == receiptFrame
 	default:
 		return false
 	}

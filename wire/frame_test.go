@@ -27,13 +27,14 @@ func TestParsePrefixLengths(t *testing.T) {
 		0x44: between(136, 4096),
 		0x45: between(66, 66),
 		0x46: between(42, 42),
+		0x47: between(190, 190),
 	}
 	frame := make([]byte, 4200)
 	binary.BigEndian.PutUint64(frame[1:], 0x1122334455667788)
 	for kind := range 256 {
 		frame[0] = byte(kind)
 		for n := range frame {
-			if n > 150 && n < 4000 && fits[byte(kind)] == nil {
+			if n > 200 && n < 4000 && fits[byte(kind)] == nil {
 				continue
 			}
 			want := n > 0 && fits[byte(kind)] != nil && fits[byte(kind)](n)
@@ -62,6 +63,7 @@ func TestTypes(t *testing.T) {
 		{wire.TypeRegistered, "registration answer", false},
 		{wire.TypeRegRefused, "registration refusal", false},
 		{wire.TypeRekeyNotice, "rekey notice", false},
+		{wire.TypeReceipt, "receipt", false},
 		{0, "type 0x00", false},
 		{5, "type 0x05", false},
 		{0xff, "type 0xff", false},

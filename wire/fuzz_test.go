@@ -214,13 +214,39 @@ func FuzzParseMessages(f *testing.F) {
 	})
 }
 
-func FuzzParseMessageVerdicts(f *testing.F) {
+func FuzzParseMessageAnswer(f *testing.F) {
 	for _, v := range load(f).Verdicts {
 		f.Add([]byte(v.Body), v.Count)
 	}
 	f.Fuzz(func(t *testing.T, b []byte, n int) {
-		if v, err := wire.ParseMessageVerdicts(b, n); !fuzzRefused(t, err) {
-			fuzzSame(t, wire.AppendMessageVerdicts(nil, v), b)
+		if a, err := wire.ParseMessageAnswer(b, n); !fuzzRefused(t, err) {
+			fuzzSame(t, a.Append(nil), b)
+		}
+	})
+}
+
+func FuzzParseReceipt(f *testing.F) {
+	keys := plain.DataKeys{}
+	for _, v := range load(f).Receipts {
+		if v.Plaintext != nil {
+			f.Add([]byte(v.Plaintext))
+			continue
+		}
+		keys = plain.DataKeys{UC: v.UC, AnID: uint64(v.AnID), Epoch: v.Epoch, Key: v.Key, Salt: v.Salt}
+		if _, text, ok := keys.OpenReceipt(v.Body); ok {
+			f.Add(text)
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := wire.ParseReceipt(b)
+		if fuzzRefused(t, err) {
+			return
+		}
+		fuzzSame(t, r.Append(nil), b)
+		for _, s := range r.Missing {
+			if r.Covers(s.First) || r.Covers(s.Last) || !r.Covers(s.Last+1) {
+				t.Fatalf("span %v of a receipt is covered, or what follows is not", s)
+			}
 		}
 	})
 }

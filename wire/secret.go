@@ -79,8 +79,8 @@ func (o *onetime) tag(b []byte) []byte {
 	return m.Sum(nil)[:TagSize]
 }
 
-// appendTagged appends prefix, fresh R, body and UC tag: the frames M1, M2, M3
-// and the rekey notice.
+// appendTagged appends prefix, fresh R, body and UC tag: the frames M1, M2, M3,
+// rekey notice and receipt.
 func (s Secret) appendTagged(t Type, id wattveil.MeterID, low byte, body []byte) []byte {
 	frame := make([]byte, 0, controlPrefix+len(body)+TagSize)
 	frame = append(appendPrefix(frame, t, id), low)

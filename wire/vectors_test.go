@@ -334,12 +334,21 @@ func TestVectorsMessages(t *testing.T) {
 	}
 	for _, v := range load(t).Verdicts {
 		t.Run("verdicts: "+v.Name, func(t *testing.T) {
-			got, err := wire.ParseMessageVerdicts(v.Body, v.Count)
+			got, err := wire.ParseMessageAnswer(v.Body, v.Count)
 			if refusedAs(t, v.Class, err) {
 				return
 			}
-			sameVerdicts(t, got, v.Verdicts)
-			same(t, "body", wire.AppendMessageVerdicts(nil, got), v.Body)
+			sameVerdicts(t, got.Verdicts, v.Verdicts)
+			if len(got.Receipts) != len(v.Receipts) {
+				t.Fatalf("%d receipts, want %d", len(got.Receipts), len(v.Receipts))
+			}
+			for i, r := range v.Receipts {
+				want := wire.PassedReceipt{Pseudonym: wattveil.Pseudonym(r.AnID), Low: r.Low, Body: [wire.ReceiptBodySize]byte(r.Body)}
+				if got.Receipts[i] != want {
+					t.Errorf("receipt %d reads as one for %v", i, got.Receipts[i].Pseudonym)
+				}
+			}
+			same(t, "body", got.Append(nil), v.Body)
 		})
 	}
 }
@@ -392,6 +401,28 @@ func TestVectorsClaimCode(t *testing.T) {
 			if got.Text() != v.Code {
 				t.Errorf("shown as %s, want %s", got.Text(), v.Code)
 			}
+		})
+	}
+}
+
+func TestVectorsReceipt(t *testing.T) {
+	for _, v := range load(t).Receipts {
+		t.Run(v.Name, func(t *testing.T) {
+			m := wattveil.Meter{UC: wattveil.UCNumber(v.UC), Pseudonym: wattveil.Pseudonym(v.AnID)}
+			down := &wire.DirectionKey{Key: [16]byte(v.Key), Salt: [12]byte(v.Salt)}
+			counter, got, err := wire.OpenReceipt(m, wattveil.Epoch(v.Epoch), down, v.Body)
+			if refusedAs(t, v.Class, err) {
+				return
+			}
+			want := wire.Receipt{Time: int64(v.Time), From: int64(v.From), Through: int64(v.Through)}
+			for _, s := range v.Missing {
+				want.Missing = append(want.Missing, wire.Span{First: int64(s.First), Last: int64(s.Last)})
+			}
+			if counter != wattveil.Counter(v.Counter) || !reflect.DeepEqual(got, want) {
+				t.Errorf("opens as %+v under counter %d, want %+v", got, counter, want)
+			}
+			same(t, "plaintext", got.Append(nil), v.Plaintext)
+			same(t, "body", wire.SealReceipt(nil, m, wattveil.Epoch(v.Epoch), down, counter, got), v.Body)
 		})
 	}
 }

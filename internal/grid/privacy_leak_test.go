@@ -267,15 +267,15 @@ func batches(c *call, cut func(messages [][]byte) [][]int) (int, []byte, error) 
 		if err != nil || status != http.StatusOK {
 			return status, answer, err
 		}
-		got, err := wire.ParseMessageVerdicts(answer, len(group))
+		got, err := wire.ParseMessageAnswer(answer, len(group))
 		if err != nil {
 			return 0, nil, err
 		}
 		for i, at := range group {
-			verdicts[at] = got[i]
+			verdicts[at] = got.Verdicts[i]
 		}
 	}
-	return http.StatusOK, wire.AppendMessageVerdicts(nil, verdicts), nil
+	return http.StatusOK, wire.MessageAnswer{Verdicts: verdicts}.Append(nil), nil
 }
 
 // byCollector is the positions of messages, collector after collector.

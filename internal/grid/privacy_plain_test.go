@@ -126,8 +126,12 @@ func plainMessages(status int, body, request []byte) (string, error) {
 		return "", err
 	}
 	if status != 0 {
-		verdicts, err := wire.ParseMessageVerdicts(body, len(messages))
-		return fmt.Sprint(verdicts), err
+		answer, err := wire.ParseMessageAnswer(body, len(messages))
+		receipts := make([]string, len(answer.Receipts))
+		for i, r := range answer.Receipts {
+			receipts[i] = fmt.Sprintf("%v.%d", r.Pseudonym, r.Low)
+		}
+		return fmt.Sprint(answer.Verdicts, receipts), err
 	}
 	lines := make([]string, len(messages))
 	for i, msg := range messages {

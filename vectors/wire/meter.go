@@ -113,8 +113,8 @@ type RegisterRefusal struct {
 	Content Hex    `json:"content,omitempty"`
 }
 
-// Control is a frame under a UC tag of its own: M1, M2, M3 or a rekey notice,
-// as Type says (sections 5.1 and 7.4).
+// Control is a frame under a UC tag of its own: M1, M2, M3, a rekey notice or a
+// receipt, as Type says (sections 5.1, 7.4 and 6.4).
 type Control struct {
 	Name   string `json:"name"`
 	Class  string `json:"class,omitempty"`
@@ -185,4 +185,37 @@ type Session struct {
 	Keys         Hex    `json:"keys"`
 	ConfirmT     Hex    `json:"confirm_ttp"`
 	ConfirmM     Hex    `json:"confirm_meter"`
+}
+
+// Span is one line of text in JSON: the first and the last time of a missing
+// span in decimal, with one space between.
+type Span struct{ First, Last uint32 }
+
+// MarshalText writes the line.
+func (s Span) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%d %d", s.First, s.Last), nil }
+
+// UnmarshalText reads the line.
+func (s *Span) UnmarshalText(text []byte) error {
+	_, err := fmt.Sscanf(string(text), "%d %d", &s.First, &s.Last)
+	return err
+}
+
+// Receipt is a receipt as the TTP seals it (section 6.4).
+type Receipt struct {
+	Name      string `json:"name"`
+	Class     string `json:"class,omitempty"`
+	UC        uint32 `json:"uc"`
+	AnID      ID     `json:"an_id"`
+	Epoch     uint32 `json:"epoch"`
+	Key       Hex    `json:"k_down"`
+	Salt      Hex    `json:"salt_down"`
+	Body      Hex    `json:"body"`
+	Counter   uint32 `json:"counter,omitempty"`
+	Nonce     Hex    `json:"nonce,omitempty"`
+	AAD       Hex    `json:"aad,omitempty"`
+	Plaintext Hex    `json:"plaintext,omitempty"`
+	Time      uint32 `json:"time,omitempty"`
+	From      uint32 `json:"from,omitempty"`
+	Through   uint32 `json:"through,omitempty"`
+	Missing   []Span `json:"missing,omitempty"`
 }

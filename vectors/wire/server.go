@@ -42,13 +42,21 @@ type Messages struct {
 	Messages []Hex  `json:"messages,omitempty"`
 }
 
+// PassedReceipt is a receipt on its way through the utility.
+type PassedReceipt struct {
+	AnID ID   `json:"an_id"`
+	Low  byte `json:"epoch_low"`
+	Body Hex  `json:"body"`
+}
+
 // Verdicts is the answer to a batch of Count messages (section 7.2).
 type Verdicts struct {
-	Name     string `json:"name"`
-	Class    string `json:"class,omitempty"`
-	Count    int    `json:"count"`
-	Body     Hex    `json:"body"`
-	Verdicts Hex    `json:"verdicts,omitempty"`
+	Name     string          `json:"name"`
+	Class    string          `json:"class,omitempty"`
+	Count    int             `json:"count"`
+	Body     Hex             `json:"body"`
+	Verdicts Hex             `json:"verdicts,omitempty"`
+	Receipts []PassedReceipt `json:"receipts,omitempty"`
 }
 
 // ExchangeRequest is an M1 or M3 under a pseudonym.

@@ -66,6 +66,7 @@ type Vectors struct {
 	ExchangeAnswers  []ExchangeAnswers
 	ClaimCodes       []ClaimCode
 	LinkPasswords    []LinkPassword
+	Receipts         []Receipt
 }
 
 // parts names the file of each field.
@@ -88,6 +89,7 @@ func (v *Vectors) parts() map[string]any {
 		"exchange-answers.json":  &v.ExchangeAnswers,
 		"claim-codes.json":       &v.ClaimCodes,
 		"link-passwords.json":    &v.LinkPasswords,
+		"receipts.json":          &v.Receipts,
 	}
 }
 

@@ -33,8 +33,21 @@ func ForwardAnswer(verdicts []byte, downlinks []Downlink, roster uint64, changes
 // Messages is a batch for the TTP (section 7.2).
 func Messages(messages [][]byte) []byte { return join(u8(1), list(messages)) }
 
+// PassedReceipt is a receipt's body on its way through the utility.
+type PassedReceipt struct {
+	AnID uint64
+	Low  byte
+	Body []byte
+}
+
 // Verdicts is the answer to a batch (section 7.2).
-func Verdicts(verdicts []byte) []byte { return join(u8(1), u32(uint32(len(verdicts))), verdicts) }
+func Verdicts(verdicts []byte, receipts []PassedReceipt) []byte {
+	b := join(u8(1), u32(uint32(len(verdicts))), verdicts, u32(uint32(len(receipts))))
+	for _, r := range receipts {
+		b = join(b, u64(r.AnID), u8(r.Low), r.Body)
+	}
+	return b
+}
 
 // ExchangeRequest is an M1 or M3 under a pseudonym.
 type ExchangeRequest struct {

@@ -26,6 +26,7 @@ const (
 	Registered = 0x44
 	Refused    = 0x45
 	Notice     = 0x46
+	Receipt    = 0x47
 )
 
 func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }

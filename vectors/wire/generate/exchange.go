@@ -105,7 +105,8 @@ func controls() []vectors.Control {
 	m2 := build("M2", plain.M2, 4, join(m2Ciphertext(), draw("M2 confirmation", 32)...))
 	m3 := build("M3", plain.M3, 4, draw("M3 confirmation", 32))
 	notice := build("rekey notice", plain.Notice, 4, nil)
-	for _, good := range []vectors.Control{m1, m2, m3, notice} {
+	receipt := build("receipt", plain.Receipt, 4, receipts()[0].Body)
+	for _, good := range []vectors.Control{m1, m2, m3, notice, receipt} {
 		list = append(list, refusedControls(good)...)
 	}
 	long := plain.Control(secret(), plain.M1, meterID(), 4, m1.R, draw("long body", 4097-26-16))
@@ -120,6 +121,8 @@ func controls() []vectors.Control {
 		{"M3: one byte short", plain.M3, m3.Frame[:73]},
 		{"M3: one byte long", plain.M3, join(m3.Frame, 0)},
 		{"rekey notice: with a body", plain.Notice, plain.Control(secret(), plain.Notice, meterID(), 4, m1.R, []byte{0})},
+		{"receipt: one byte short", plain.Receipt, receipt.Frame[:189]},
+		{"receipt: one byte long", plain.Receipt, join(receipt.Frame, 0)},
 		{"data message in the place of an M1", plain.M1, dataKeys().Message(1, make([]byte, 24))},
 	} {
 		list = append(list, vectors.Control{

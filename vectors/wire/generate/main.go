@@ -60,6 +60,7 @@ func all() *vectors.Vectors {
 		ExchangeAnswers:  exchangeAnswers(),
 		ClaimCodes:       claimCodes(),
 		LinkPasswords:    linkPasswords(),
+		Receipts:         receipts(),
 	}
 }
 

@@ -119,18 +119,36 @@ func messages() []vectors.Messages {
 }
 
 func verdicts() []vectors.Verdicts {
+	build := func(name string, verdicts []byte, receipts ...plain.PassedReceipt) vectors.Verdicts {
+		v := vectors.Verdicts{Name: name, Count: len(verdicts), Verdicts: verdicts, Body: plain.Verdicts(verdicts, receipts)}
+		for _, r := range receipts {
+			v.Receipts = append(v.Receipts, vectors.PassedReceipt{AnID: vectors.ID(r.AnID), Low: r.Low, Body: r.Body})
+		}
+		return v
+	}
 	all := []byte{1, 2, 3, 4}
-	good := plain.Verdicts(all)
-	list := []vectors.Verdicts{
-		{Name: "each verdict", Count: 4, Verdicts: all, Body: good},
-		{Name: "none", Count: 0, Body: plain.Verdicts(nil)},
+	one := plain.PassedReceipt{AnID: pseudonym(), Low: 4, Body: receipts()[0].Body}
+	two := plain.PassedReceipt{AnID: pseudonym() + 1, Low: 255, Body: draw("another receipt", 148)}
+	good := build("each verdict and two receipts", all, one, two)
+	list := []vectors.Verdicts{good, build("each verdict", all), build("none", nil)}
+	add := func(count int, bad ...refused) {
+		for _, b := range bad {
+			list = append(list, vectors.Verdicts{Name: b.name, Class: malformed, Count: count, Body: b.bytes})
+		}
 	}
-	for _, b := range append(spoiled(good, 1), verdictsRefused(good, 8)...) {
-		list = append(list, vectors.Verdicts{Name: b.name, Class: malformed, Count: 4, Body: b.bytes})
-	}
-	return append(list,
-		vectors.Verdicts{Name: "answers four of five", Class: malformed, Count: 5, Body: good},
-		vectors.Verdicts{Name: "answers four of three", Class: malformed, Count: 3, Body: good})
+	const counted = 1 + 4 + 4 // where the receipts are
+	add(4, spoiled(good.Body, 1)...)
+	add(4, verdictsRefused(good.Body, 8)...)
+	add(4,
+		refused{"one receipt too many counted", set(good.Body, counted+3, 3)},
+		refused{"one receipt too few counted", set(good.Body, counted+3, 1)},
+		refused{"greatest receipt count", set(good.Body, counted, 0xff, 0xff, 0xff, 0xff)},
+		refused{"one an-ID twice", build("", all, one, one).Body},
+		refused{"an-IDs that fall", build("", all, two, one).Body})
+	add(1, refused{"more receipts than messages", build("", all[:1], one, two).Body})
+	add(5, refused{"answers four of five", good.Body})
+	add(3, refused{"answers four of three", good.Body})
+	return list
 }
 
 func exchanges() []vectors.Exchanges {
