@@ -68,12 +68,13 @@ func checkReportFile(file, dir string) error {
 	if info, err := os.Lstat(file); err == nil && !info.Mode().IsRegular() {
 		return errors.New("is there and is no regular file; choose another name")
 	}
-	probe, err := os.CreateTemp(filepath.Dir(file), ".wattveil-report-")
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no folder %s; make it or choose another", filepath.Dir(file))
+	parent := filepath.Dir(file)
+	if _, err := os.Stat(parent); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no folder %s; make it or choose another", parent)
 	}
+	probe, err := os.CreateTemp(parent, ".wattveil-report-")
 	if err != nil {
-		return fmt.Errorf("the folder cannot be written: %w; choose another or change its owner", err)
+		return fmt.Errorf("folder %s cannot be written: %w; choose another or change its owner", parent, err)
 	}
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }

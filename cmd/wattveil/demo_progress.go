@@ -52,11 +52,11 @@ func (p *progress) at(s grid.Stage, done, total int64) {
 func (p *progress) begin(s grid.Stage, total int64) {
 	p.end()
 	p.stage, p.told = s, time.Now()
-	of := "meters"
+	of := "meter"
 	if s == grid.Reading {
-		of = "times"
+		of = "time"
 	}
-	what := fmt.Sprintf("%s %d %s", s, total, of)
+	what := fmt.Sprintf("%s %s", s, count(total, of))
 	if !p.terminal {
 		fmt.Fprintln(p.out, what)
 		return

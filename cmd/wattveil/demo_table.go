@@ -55,8 +55,8 @@ func writeBills(w io.Writer, bills []grid.BillReport) {
 		fmt.Fprintf(w, billLine, maxName, "sum", "", imported.String(), exported.String(), total.String())
 	}
 	if len(bills) > 0 {
-		fmt.Fprintf(w, "\n%d of %d bills verified, from %s\n                       to %s\n",
-			verified, len(bills), bills[0].From, bills[0].To)
+		fmt.Fprintf(w, "\nbilled from %s to %s\n%d of %s verified with the TTP's public keys\n",
+			bills[0].From, bills[0].To, verified, count(len(bills), "bill"))
 	}
 }
 
@@ -113,15 +113,25 @@ func writeKnowledge(w io.Writer, r *grid.Report) {
 			verified++
 		}
 	}
+	meters := count(registered, "meter")
 	fmt.Fprintf(w, `
 meter      knows its own readings and keys; does not know any other home's
-collector  knows that %d meters sent %d messages; does not know what is in one
-utility    knows %d meters by name and %d bills; does not know a single reading
-TTP        knows %d readings of %d pseudonyms; does not know whose they are
+collector  knows that %s sent %s; does not know what is in one
+utility    knows %s by name and %s; does not know a single reading
+TTP        knows %s of %s; does not know whose they are
 consumer   knows the bill and that it adds up; does not know any other home's
 
-%d readings lost, %d stored twice, %d bytes a message with one reading, %v
-`, registered, r.Wire.Messages, registered, verified, readings, registered,
-		r.Lost, r.Duplicates, r.Wire.ReadingMessageBytes,
+%s lost, %d stored twice, %s a message with one reading, %v
+`, meters, count(r.Wire.Messages, "message"), meters, count(verified, "bill"),
+		count(readings, "reading"), count(registered, "pseudonym"),
+		count(r.Lost, "reading"), r.Duplicates, count(r.Wire.ReadingMessageBytes, "byte"),
 		time.Duration(r.Seconds*float64(time.Second)).Round(100*time.Millisecond))
+}
+
+// count is a number of things, in words.
+func count[N int | int64](n N, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }

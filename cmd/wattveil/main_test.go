@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,18 +17,86 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"wattveil": main})
+	testscript.Main(m, map[string]func(){"wattveil": main, "jsonget": jsonget})
 }
 
 // The scripts drive the binary. They find the published bills in the folder
 // bills, one file each, and the key sets in keysets.
+//
+// Beside the usual commands they have two of their own:
+//
+//	refuses MESSAGE ARG...   wattveil ARG... fails with this one line and prints nothing
+//	exec jsonget FILE PATH   prints a member of a JSON file, such as bills.0.total
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               func(env *testscript.Env) error { return writeVectors(env.WorkDir) },
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"refuses": refuses},
 	})
+}
+
+func refuses(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: refuses MESSAGE ARG...")
+	}
+	if err := ts.Exec("wattveil", args[1:]...); err == nil {
+		ts.Fatalf("accepted")
+	}
+	want := "wattveil: " + strings.ReplaceAll(args[0], "$WORK", ts.Getenv("WORK")) + "\n"
+	if got := ts.ReadFile("stderr"); got != want {
+		ts.Fatalf("it says\n\t%swant\n\t%s", got, want)
+	}
+	if out := ts.ReadFile("stdout"); out != "" {
+		ts.Fatalf("it prints %q", out)
+	}
+}
+
+// jsonget prints a member of a JSON file: a string as it is, all else as JSON.
+func jsonget() {
+	content, err := os.ReadFile(os.Args[1])
+	if err == nil {
+		for _, name := range strings.Split(os.Args[2], ".") {
+			if content, err = member(content, name); err != nil {
+				break
+			}
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "jsonget:", err)
+		os.Exit(1)
+	}
+	var text string
+	if json.Unmarshal(content, &text) != nil {
+		var compact bytes.Buffer
+		_ = json.Compact(&compact, content) // has been read as JSON
+		text = compact.String()
+	}
+	fmt.Println(text)
+}
+
+// member is a member of a JSON object, or an element of a list, by its name or
+// place.
+func member(content []byte, name string) ([]byte, error) {
+	if i, err := strconv.Atoi(name); err == nil {
+		var list []json.RawMessage
+		if err := json.Unmarshal(content, &list); err != nil {
+			return nil, err
+		}
+		if i >= len(list) {
+			return nil, fmt.Errorf("no element %d of %d", i, len(list))
+		}
+		return list[i], nil
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(content, &object); err != nil {
+		return nil, err
+	}
+	if object[name] == nil {
+		return nil, fmt.Errorf("no member %q", name)
+	}
+	return object[name], nil
 }
 
 func writeVectors(dir string) error {
