@@ -24,8 +24,8 @@ func privacy() []Rule {
 	return []Rule{
 		{
 			Of:    []string{"collector", "utility", "portal"},
-			Never: []string{"clpke/open", "wire/open", "readings/...", "rating", "bill/check", "ttp"},
-			Why:   "it carries readings or shows what they came to, and must have no code that opens, stores or prices one",
+			Never: []string{"clpke/open", "wire/open", "readings/...", "vee", "rating", "bill/check", "ttp"},
+			Why:   "it carries readings or shows what they came to, and must have no code that opens, stores, estimates or prices one",
 		},
 		{
 			Of:    []string{"collector", "collector/queue"},
@@ -35,7 +35,7 @@ func privacy() []Rule {
 		{
 			Of: []string{"meter", "meter/source", "meter/vault", "cmd/wattveil-meter"},
 			Never: []string{
-				"readings/...", "utility", "kgc", "ttp", "collector/...", "link/broker", "wire/open",
+				"readings/...", "utility", "kgc", "ttp", "collector/...", "link/broker", "wire/open", "transparency",
 				sqliteSDK, pebbleSDK, mochiSDK,
 			},
 			Why: "a meter is small, and whoever opens it up finds no server, no store and no key center",
@@ -103,9 +103,9 @@ func layers() []Rule {
 			Why:   "who checks a bill needs no pricing; the TTP turns priced lines into a bill",
 		},
 		{
-			Of:    []string{"rating"},
-			Never: []string{"bill"},
-			Why:   "rating is pure and knows no document",
+			Of:    []string{"rating", "vee"},
+			Never: []string{"bill", "readings/...", "net/http"},
+			Why:   "they are pure: the same readings give the same result, wherever they came from and go to",
 		},
 		{
 			Of:    []string{"link"},
@@ -140,6 +140,11 @@ func engines() []Rule {
 		{Of: []string{"github.com/eclipse/paho.golang/..."}, OnlyFrom: []string{"link"}, Why: driver},
 		{Of: []string{"github.com/go-jose/go-jose/v4/..."}, OnlyFrom: []string{"bill"}, Why: driver},
 		{Of: []string{"github.com/cockroachdb/apd/v3"}, OnlyFrom: []string{"tariff"}, Why: driver},
+		{
+			Of:       []string{"github.com/transparency-dev/...", "golang.org/x/mod/...", "k8s.io/klog/v2"},
+			OnlyFrom: []string{"transparency"},
+			Why:      driver,
+		},
 		{
 			Of:       []string{"filippo.io/nistec", "filippo.io/bigmod"},
 			OnlyFrom: []string{"clpke/...", "kgc", "wire"},
