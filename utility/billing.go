@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -14,13 +15,21 @@ import (
 	"github.com/wattveil/wattveil/wire"
 )
 
-// PutTariff registers a tariff at the TTP and keeps it.
+// PutTariff registers a tariff at all TTPs and keeps it.
 func (u *Utility) PutTariff(ctx context.Context, document []byte) (*tariff.Tariff, error) {
 	t, err := tariff.Parse(document)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := u.call(ctx, "PUT", "/v1/tariffs", document); err != nil {
+	if len(u.TTPs()) == 0 {
+		_, err := u.trustee("")
+		return nil, fmt.Errorf("register tariff %s: %w", t.ID(), err)
+	}
+	err = u.eachTTP(func(at *trustee) error {
+		_, err := u.call(ctx, at, "PUT", "/v1/tariffs", document)
+		return err
+	})
+	if err != nil {
 		return nil, fmt.Errorf("register tariff %s: %w", t.ID(), err)
 	}
 	_, err = u.db.ExecContext(ctx, `INSERT OR REPLACE INTO tariffs (id, document) VALUES (?, ?)`, t.ID(), document)
@@ -62,34 +71,20 @@ const billsPerRequest = 500 // their answers stay below wire.MaxBody
 
 // billRun is what all bills of a run are checked against.
 type billRun struct {
+	ttp     *trustee
 	request billsRequest
 	uc      wattveil.UCNumber
-	issuer  string
 	terms   *tariff.Tariff
 	keys    bill.KeySet
 }
 
-// RunBills asks the TTP for the bills of a period by a tariff that PutTariff
+// RunBills asks the TTPs for the bills of a period by a tariff that PutTariff
 // registered, and keeps those that verify under the TTP's bill keys and are of
 // the right meter, tariff and period. A meter without a bill does not stop the
 // others. The outcomes are in the order of meters, each of which is named once.
-// The TTP is asked in the order of an-IDs, so that the caller's order tells it
+// A TTP is asked in the order of an-IDs, so that the caller's order tells it
 // nothing.
 func (u *Utility) RunBills(ctx context.Context, meters []wattveil.Pseudonym, tariffID string, from, to time.Time) ([]Billed, error) {
-	own, err := u.ttp(ctx)
-	if err != nil {
-		return nil, err
-	}
-	run := billRun{
-		request: billsRequest{Tariff: tariffID, From: from, To: to},
-		uc:      own.number, issuer: u.cfg.TTPName.Org,
-	}
-	if run.keys, err = u.billKeys(ctx); err != nil {
-		return nil, err
-	}
-	if run.terms, err = u.tariff(ctx, tariffID); err != nil {
-		return nil, err
-	}
 	place := make(map[wattveil.Pseudonym]int, len(meters))
 	for i, p := range meters {
 		place[p] = i
@@ -97,9 +92,17 @@ func (u *Utility) RunBills(ctx context.Context, meters []wattveil.Pseudonym, tar
 	if len(place) != len(meters) {
 		return nil, fmt.Errorf("bills from %v to %v: %d meters are named, %d of them are different", from, to, len(meters), len(place))
 	}
-	out := make([]Billed, 0, len(meters))
-	for chunk := range slices.Chunk(slices.Sorted(slices.Values(meters)), billsPerRequest) {
-		if out, err = u.runChunk(ctx, &run, chunk, out); err != nil {
+	terms, err := u.tariff(ctx, tariffID)
+	if err != nil {
+		return nil, err
+	}
+	byTTP, out, err := u.splitByTTP(ctx, meters)
+	if err != nil {
+		return nil, err
+	}
+	for _, org := range slices.Sorted(maps.Keys(byTTP)) {
+		run := billRun{request: billsRequest{Tariff: tariffID, From: from, To: to}, terms: terms}
+		if out, err = u.runAt(ctx, org, &run, byTTP[org], out); err != nil {
 			err = fmt.Errorf("bills from %v to %v: %w", from, to, err)
 			break
 		}
@@ -108,13 +111,55 @@ func (u *Utility) RunBills(ctx context.Context, meters []wattveil.Pseudonym, tar
 	return out, err
 }
 
+// splitByTTP tells which TTP has which meters, and gives the outcome for those
+// that nobody has.
+func (u *Utility) splitByTTP(ctx context.Context, meters []wattveil.Pseudonym) (map[string][]wattveil.Pseudonym, []Billed, error) {
+	by := make(map[string][]wattveil.Pseudonym)
+	var strangers []Billed
+	for _, p := range meters {
+		var org string
+		found, err := registry.Find(u.db.QueryRowContext(ctx,
+			`SELECT m.ttp FROM pseudonyms p JOIN meters m ON m.id_sm = p.id_sm WHERE p.an_id = ?`, int64(p)), &org)
+		if err != nil {
+			return nil, nil, fmt.Errorf("TTP of %v: %w", p, err)
+		}
+		if !found {
+			strangers = append(strangers, Billed{Pseudonym: p, Err: fmt.Errorf("bill of %v: %w", p, wire.Unknown)})
+			continue
+		}
+		by[org] = append(by[org], p)
+	}
+	return by, strangers, nil
+}
+
+// runAt asks one TTP for the bills of its meters.
+func (u *Utility) runAt(ctx context.Context, org string, run *billRun, meters []wattveil.Pseudonym, out []Billed) (_ []Billed, err error) {
+	if run.ttp, err = u.trustee(org); err != nil {
+		return out, err
+	}
+	own, err := u.keysOf(ctx, run.ttp)
+	if err != nil {
+		return out, err
+	}
+	run.uc = own.number
+	if run.keys, err = u.billKeys(ctx, run.ttp); err != nil {
+		return out, err
+	}
+	for chunk := range slices.Chunk(slices.Sorted(slices.Values(meters)), billsPerRequest) {
+		if out, err = u.runChunk(ctx, run, chunk, out); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
 func (u *Utility) runChunk(ctx context.Context, run *billRun, meters []wattveil.Pseudonym, out []Billed) ([]Billed, error) {
 	request := run.request
 	for _, p := range meters {
 		request.Meters = append(request.Meters, p.String())
 	}
 	var answer billsAnswer
-	if err := u.ask(ctx, "POST", "/v1/bills", request, &answer); err != nil {
+	if err := u.ask(ctx, run.ttp, "POST", "/v1/bills", request, &answer); err != nil {
 		return out, err
 	}
 	if len(answer.Bills) != len(meters) {
@@ -183,8 +228,8 @@ func (r *billRun) asked(b bill.Bill) error {
 		return err
 	}
 	switch {
-	case b.Issuer != r.issuer:
-		return fmt.Errorf("it is from %q, want %q", b.Issuer, r.issuer)
+	case b.Issuer != r.ttp.org:
+		return fmt.Errorf("it is from %q, want %q", b.Issuer, r.ttp.org)
 	case b.Tariff != r.request.Tariff || !from.Equal(r.request.From) || !to.Equal(r.request.To):
 		return fmt.Errorf("it is by tariff %s from %s to %s, not what was asked for", b.Tariff, b.From, b.To)
 	case b.TariffDigest != r.terms.Digest().String():
@@ -210,11 +255,11 @@ func (u *Utility) tariff(ctx context.Context, id string) (*tariff.Tariff, error)
 	return t, nil
 }
 
-func (u *Utility) billKeys(ctx context.Context) (bill.KeySet, error) {
+func (u *Utility) billKeys(ctx context.Context, t *trustee) (bill.KeySet, error) {
 	var keys bill.KeySet
 	var raw []byte
-	if err := u.db.QueryRowContext(ctx, `SELECT bill_keys FROM ttp WHERE id = 1`).Scan(&raw); err != nil {
-		return keys, fmt.Errorf("bill keys of the TTP: %w", err)
+	if err := u.db.QueryRowContext(ctx, `SELECT bill_keys FROM ttps WHERE name = ?`, t.org).Scan(&raw); err != nil {
+		return keys, fmt.Errorf("bill keys of TTP %s: %w", t.org, err)
 	}
 	return bill.ParseKeySet(raw)
 }

@@ -19,30 +19,6 @@ import (
 	"github.com/wattveil/wattveil/wire"
 )
 
-// ttpKeys is what the utility knows of its TTP.
-type ttpKeys struct {
-	number        wattveil.UCNumber
-	rootKey       [wire.PointSize]byte
-	statement     []byte
-	rootStatement []byte
-}
-
-func (u *Utility) ttp(ctx context.Context) (*ttpKeys, error) {
-	var k ttpKeys
-	var root []byte
-	found, err := registry.Find(u.db.QueryRowContext(ctx,
-		`SELECT uc_number, root_key, statement, root_statement FROM ttp WHERE id = 1`),
-		&k.number, &root, &k.statement, &k.rootStatement)
-	if err != nil {
-		return nil, fmt.Errorf("keys of the TTP: %w", err)
-	}
-	if !found {
-		return nil, fmt.Errorf("%w: the TTP is not enrolled yet", wire.Unavailable)
-	}
-	copy(k.rootKey[:], root)
-	return &k, nil
-}
-
 // The bodies of the enrolment (spec/protocol.md section 4.5).
 type (
 	enrolment struct {
@@ -70,50 +46,63 @@ type (
 	}
 )
 
-// EnrolTTP issues the TTP's key and fetches its bill keys. It comes before any
-// meter, and again to renew the key with a higher serial.
+// EnrolTTP issues the keys of all TTPs and fetches their bill keys. It comes
+// before any meter, and again to renew the keys with a higher serial.
 func (u *Utility) EnrolTTP(ctx context.Context) error {
-	var e enrolment
-	if err := u.ask(ctx, "POST", "/v1/enrolment", nil, &e); err != nil {
-		return fmt.Errorf("enrol the TTP: %w", err)
+	if len(u.TTPs()) == 0 {
+		_, err := u.trustee("")
+		return err
 	}
-	if err := u.sameTTP(ctx, e); err != nil {
-		return fmt.Errorf("enrol the TTP: %w", err)
+	return u.eachTTP(func(t *trustee) error {
+		if err := u.enrolTTP(ctx, t); err != nil {
+			return fmt.Errorf("enrol TTP %s: %w", t.org, err)
+		}
+		return nil
+	})
+}
+
+func (u *Utility) enrolTTP(ctx context.Context, t *trustee) error {
+	var e enrolment
+	if err := u.ask(ctx, t, "POST", "/v1/enrolment", nil, &e); err != nil {
+		return err
+	}
+	if err := u.sameTTP(ctx, t, e); err != nil {
+		return err
 	}
 	var serial uint32
 	err := u.db.QueryRowContext(ctx,
 		`INSERT INTO ttp_serials (serial) SELECT coalesce(max(serial), 0) + 1 FROM ttp_serials RETURNING serial`).Scan(&serial)
 	if err != nil {
-		return fmt.Errorf("enrol the TTP: %w", err)
+		return err
 	}
-	signed, root, err := u.issueTTP(ctx, e, serial)
+	signed, root, err := u.issueTTP(ctx, t, e, serial)
 	if err != nil {
-		return fmt.Errorf("enrol the TTP: %w", err)
+		return err
 	}
 	var keys bill.KeySet
-	if err := u.ask(ctx, "GET", "/v1/bill-keys", nil, &keys); err != nil {
-		return fmt.Errorf("bill keys of the TTP: %w", err)
+	if err := u.ask(ctx, t, "GET", "/v1/bill-keys", nil, &keys); err != nil {
+		return fmt.Errorf("bill keys: %w", err)
 	}
 	set, err := json.Marshal(keys)
 	if err != nil {
-		return fmt.Errorf("bill keys of the TTP: %w", err)
+		return fmt.Errorf("bill keys: %w", err)
 	}
 	_, err = u.db.ExecContext(ctx, `
-		INSERT OR REPLACE INTO ttp (id, uc_number, name, serial, root_key, statement, root_statement, bill_keys)
-		VALUES (1, ?, ?, ?, ?, ?, ?, ?)`, e.Number, e.Name, serial, e.RootKey, signed, root, set)
+		INSERT OR REPLACE INTO ttps (name, uc_number, serial, root_key, statement, root_statement, bill_keys)
+		VALUES (?, ?, ?, ?, ?, ?, ?)`, e.Name, e.Number, serial, e.RootKey, signed, root, set)
 	if err != nil {
-		return fmt.Errorf("keep the TTP's keys: %w", err)
+		return fmt.Errorf("keep its keys: %w", err)
 	}
 	return nil
 }
 
-// sameTTP checks that it is the TTP that the configuration names and, from the
-// second time on, the one that all meters know by its number and root key.
-func (u *Utility) sameTTP(ctx context.Context, e enrolment) error {
-	if e.Name != u.cfg.TTPName.Org {
-		return fmt.Errorf("it calls itself %q, want %q", e.Name, u.cfg.TTPName.Org)
+// sameTTP checks that it is the TTP that was asked and, from the second time
+// on, the one that its meters know by its number and root key.
+func (u *Utility) sameTTP(ctx context.Context, t *trustee, e enrolment) error {
+	if e.Name != t.org {
+		return fmt.Errorf("it calls itself %q", e.Name)
 	}
-	known, err := u.ttp(ctx)
+	known, err := u.keysOf(ctx, t)
 	switch {
 	case errors.Is(err, wire.Unavailable):
 		return nil // the first time
@@ -126,7 +115,7 @@ func (u *Utility) sameTTP(ctx context.Context, e enrolment) error {
 }
 
 // issueTTP issues the TTP's key and returns its statement and root statement.
-func (u *Utility) issueTTP(ctx context.Context, e enrolment, serial uint32) (signed, root []byte, err error) {
+func (u *Utility) issueTTP(ctx context.Context, t *trustee, e enrolment, serial uint32) (signed, root []byte, err error) {
 	mu, err := clpke.ParsePoint(e.Mu)
 	if err != nil {
 		return nil, nil, fmt.Errorf("its user value: %w", err)
@@ -155,7 +144,7 @@ func (u *Utility) issueTTP(ctx context.Context, e enrolment, serial uint32) (sig
 	}
 	var answer enrolmentRoot
 	request := enrolmentKey{Statement: statement, PartialKey: partial.Bytes(), Certificate: cert.Raw}
-	if err := u.ask(ctx, "PUT", "/v1/enrolment", request, &answer); err != nil {
+	if err := u.ask(ctx, t, "PUT", "/v1/enrolment", request, &answer); err != nil {
 		return nil, nil, err
 	}
 	signedRoot, err := clpke.VerifyRoot(answer.Root, rootKey)
@@ -170,16 +159,20 @@ func (u *Utility) issueTTP(ctx context.Context, e enrolment, serial uint32) (sig
 
 const maxStatementsPerRequest = 4096
 
-// EnrolMeters sends the statements that the TTP does not have yet, in random
+// EnrolMeters sends the statements that the TTPs do not have yet, in random
 // order, so that their order does not tell who registered when. It goes on
-// until none waits. What the TTP refuses is logged and not sent again.
+// until none waits. What a TTP refuses is logged and not sent again.
 func (u *Utility) EnrolMeters(ctx context.Context) error {
+	return u.eachTTP(func(t *trustee) error { return u.enrolAt(ctx, t) })
+}
+
+func (u *Utility) enrolAt(ctx context.Context, t *trustee) error {
 	for {
-		waiting, err := u.waitingStatements(ctx)
+		waiting, err := u.waitingStatements(ctx, t)
 		if err != nil || len(waiting) == 0 {
 			return err
 		}
-		if err := u.enrolSome(ctx, waiting); err != nil {
+		if err := u.enrolSome(ctx, t, waiting); err != nil {
 			return fmt.Errorf("enrol %d meters: %w", len(waiting), err)
 		}
 	}
@@ -191,13 +184,13 @@ const (
 	stateRefused  = 2
 )
 
-func (u *Utility) enrolSome(ctx context.Context, waiting []waitingStatement) error {
+func (u *Utility) enrolSome(ctx context.Context, t *trustee, waiting []waitingStatement) error {
 	var answer meterStatementsAnswer
 	body := meterStatements{Statements: make([][]byte, len(waiting))}
 	for i, w := range waiting {
 		body.Statements[i] = w.signed
 	}
-	if err := u.ask(ctx, "POST", "/v1/meters", body, &answer); err != nil {
+	if err := u.ask(ctx, t, "POST", "/v1/meters", body, &answer); err != nil {
 		return err
 	}
 	state := make([]int, len(waiting))
@@ -230,9 +223,11 @@ type waitingStatement struct {
 	signed    []byte
 }
 
-func (u *Utility) waitingStatements(ctx context.Context) ([]waitingStatement, error) {
-	rows, err := u.db.QueryContext(ctx,
-		`SELECT an_id, serial, statement FROM statements WHERE enrolled = 0 LIMIT ?`, maxStatementsPerRequest)
+func (u *Utility) waitingStatements(ctx context.Context, t *trustee) ([]waitingStatement, error) {
+	rows, err := u.db.QueryContext(ctx, `
+		SELECT s.an_id, s.serial, s.statement
+		FROM statements s JOIN pseudonyms p ON p.an_id = s.an_id JOIN meters m ON m.id_sm = p.id_sm
+		WHERE s.enrolled = 0 AND (m.ttp = ? OR m.ttp = '') LIMIT ?`, t.org, maxStatementsPerRequest)
 	if err != nil {
 		return nil, fmt.Errorf("statements to enrol: %w", err)
 	}
@@ -257,8 +252,8 @@ func (u *Utility) waitingStatements(ctx context.Context) ([]waitingStatement, er
 	return list, rows.Err()
 }
 
-// ask calls the TTP with JSON bodies.
-func (u *Utility) ask(ctx context.Context, method, path string, request, answer any) error {
+// ask calls a TTP with JSON bodies.
+func (u *Utility) ask(ctx context.Context, t *trustee, method, path string, request, answer any) error {
 	var body []byte
 	if request != nil {
 		var err error
@@ -266,7 +261,7 @@ func (u *Utility) ask(ctx context.Context, method, path string, request, answer 
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	out, err := u.call(ctx, method, path, body)
+	out, err := u.call(ctx, t, method, path, body)
 	if err != nil || answer == nil {
 		return err
 	}

@@ -179,7 +179,7 @@ func (u *Utility) takeData(ctx context.Context, p *post, i int, id wattveil.Mete
 		return wire.Later, err
 	}
 	p.lows[i] = h.Low
-	p.messages = append(p.messages, message{frame: wire.Rewrite(frame, pseudonym), verdict: &p.verdicts[i]})
+	p.messages = append(p.messages, message{frame: wire.Rewrite(frame, pseudonym), ttp: m.ttp, verdict: &p.verdicts[i]})
 	return wire.Later, nil
 }
 
@@ -210,7 +210,7 @@ func (u *Utility) takeExchange(ctx context.Context, p *post, i int, id wattveil.
 	}
 	p.lows[i] = x.Low
 	p.exchanges = append(p.exchanges, exchange{
-		request: wire.ExchangeRequest{Pseudonym: pseudonym, Exchange: x}, meter: id,
+		request: wire.ExchangeRequest{Pseudonym: pseudonym, Exchange: x}, meter: id, ttp: m.ttp,
 	})
 	p.position = append(p.position, i)
 	return wire.Later, nil

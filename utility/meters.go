@@ -29,11 +29,21 @@ func random64() uint64 {
 	return binary.BigEndian.Uint64(b[:])
 }
 
-// AddMeters makes n meters known and gives the records to provision them with.
-// root pins the TTP's root key in them; nil leaves them unpinned.
+// AddMeters makes n meters of the only TTP known and gives the records to
+// provision them with. root pins the TTP's root key in them; nil leaves them
+// unpinned.
 func (u *Utility) AddMeters(ctx context.Context, n int, collectors []string, root *[32]byte) ([]provision.Record, error) {
+	return u.AddMetersOf(ctx, "", n, collectors, root)
+}
+
+// AddMetersOf is AddMeters for the TTP of an organisation.
+func (u *Utility) AddMetersOf(ctx context.Context, ttp string, n int, collectors []string, root *[32]byte) ([]provision.Record, error) {
+	t, err := u.trustee(ttp)
+	if err != nil {
+		return nil, fmt.Errorf("add %d meters: %w", n, err)
+	}
 	records := make([]provision.Record, n)
-	err := registry.Tx(ctx, u.db, func(tx *sql.Tx) error {
+	err = registry.Tx(ctx, u.db, func(tx *sql.Tx) error {
 		var serial int64
 		if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(roster), 0) + 1 FROM meters`).Scan(&serial); err != nil {
 			return err
@@ -44,8 +54,8 @@ func (u *Utility) AddMeters(ctx context.Context, n int, collectors []string, roo
 				Domain: u.cfg.Org, KGC: clpke.PublicKeyPoint(&u.signer.PublicKey), Root: root,
 			}
 			hash := wire.PasswordHash(r.LinkPassword())
-			_, err := tx.ExecContext(ctx, `INSERT INTO meters (id_sm, secret, password_hash, roster) VALUES (?, ?, ?, ?)`,
-				int64(r.Meter), u.seal.Seal(secretContext(r.Meter), r.Secret.Bytes()), hash[:], serial+int64(i))
+			_, err := tx.ExecContext(ctx, `INSERT INTO meters (id_sm, secret, password_hash, roster, ttp) VALUES (?, ?, ?, ?, ?)`,
+				int64(r.Meter), u.seal.Seal(secretContext(r.Meter), r.Secret.Bytes()), hash[:], serial+int64(i), t.org)
 			if err != nil {
 				return err
 			}
@@ -84,6 +94,7 @@ type member struct {
 	// ranges are the meter's pseudonyms by rising base.
 	ranges []pseudonymRange
 	last   wattveil.Epoch // of the last M1
+	ttp    string         // organisation
 }
 
 type pseudonymRange struct {
@@ -101,7 +112,8 @@ func (u *Utility) member(ctx context.Context, id wattveil.MeterID) (*member, err
 		return nil, err
 	}
 	m := &member{tag: secret.DataTagKey()}
-	if err := u.db.QueryRowContext(ctx, `SELECT last_epoch FROM meters WHERE id_sm = ?`, int64(id)).Scan(&m.last); err != nil {
+	err = u.db.QueryRowContext(ctx, `SELECT last_epoch, ttp FROM meters WHERE id_sm = ?`, int64(id)).Scan(&m.last, &m.ttp)
+	if err != nil {
 		return nil, fmt.Errorf("find meter %v: %w", id, err)
 	}
 	rows, err := u.db.QueryContext(ctx, `SELECT base, an_id FROM pseudonyms WHERE id_sm = ? ORDER BY base`, int64(id))

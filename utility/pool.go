@@ -35,6 +35,7 @@ type round struct {
 // message is a data message under its pseudonym, and where its verdict goes.
 type message struct {
 	frame   []byte
+	ttp     string // organisation, or empty for the only one
 	verdict *wire.Verdict
 }
 
@@ -42,6 +43,7 @@ type message struct {
 type exchange struct {
 	request wire.ExchangeRequest
 	meter   wattveil.MeterID
+	ttp     string // organisation, or empty for the only one
 	answer  *wire.ExchangeAnswer
 }
 

@@ -41,7 +41,11 @@ func (u *Utility) register(ctx context.Context, id wattveil.MeterID, frame []byt
 	if err != nil {
 		return nil, err
 	}
-	own, err := u.ttp(ctx)
+	t, err := u.trusteeOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	own, err := u.keysOf(ctx, t)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +94,7 @@ func (u *Utility) admitRequest(ctx context.Context, tx *sql.Tx, id wattveil.Mete
 }
 
 // issue is the meter's pseudonym and key: those it has, or new ones.
-func (u *Utility) issue(ctx context.Context, tx *sql.Tx, own *ttpKeys, id wattveil.MeterID, mu [wire.PointSize]byte) (wire.Registered, error) {
+func (u *Utility) issue(ctx context.Context, tx *sql.Tx, own *trusteeKeys, id wattveil.MeterID, mu [wire.PointSize]byte) (wire.Registered, error) {
 	a := wire.Registered{Meter: wattveil.Meter{UC: own.number}}
 	var anID int64
 	var box []byte

@@ -54,9 +54,9 @@ type Config struct {
 	Org       string // as in its certificates; also its collector domain
 	Authority *peer.Authority
 	Identity  *peer.Identity
-	TTP       TTP
-	TTPName   peer.Name
-	Names     Names // random if nil
+	TTP       TTP       // the first TTP, if there is one already
+	TTPName   peer.Name // of the first TTP
+	Names     Names     // random if nil
 	Now       func() time.Time
 	Log       *slog.Logger // discards if nil
 
@@ -83,6 +83,7 @@ type Utility struct {
 	counts  counts
 
 	mu        sync.Mutex
+	trustees  map[string]*trustee            // by organisation
 	answers   map[string]*storedAnswer       // by collector
 	waiting   map[string][]wire.Downlink     // by collector: what did not fit its last answer
 	rekey     map[wattveil.MeterID]*rekeyDue // notices to repeat
@@ -100,9 +101,13 @@ func Open(ctx context.Context, cfg Config) (*Utility, error) {
 	cfg.setDefaults()
 	u := &Utility{
 		cfg: cfg, trust: peer.NewTrust(), counts: newCounts(),
-		answers: make(map[string]*storedAnswer),
-		waiting: make(map[string][]wire.Downlink),
-		rekey:   make(map[wattveil.MeterID]*rekeyDue),
+		trustees: make(map[string]*trustee),
+		answers:  make(map[string]*storedAnswer),
+		waiting:  make(map[string][]wire.Downlink),
+		rekey:    make(map[wattveil.MeterID]*rekeyDue),
+	}
+	if cfg.TTP != nil {
+		u.AddTTP(cfg.TTPName, cfg.TTP)
 	}
 	u.taggers.New = func() any { return wire.NewTagger() }
 	if err := u.loadKeys(); err != nil {
