@@ -68,6 +68,7 @@ type post struct {
 	answers   []wire.ExchangeAnswer // of exchanges
 	position  []int                 // of each exchange's frame
 	requests  []int                 // positions of registration requests
+	heard     []wattveil.MeterID    // whose frames are authentic
 	downlinks []wire.Downlink
 }
 
@@ -76,6 +77,9 @@ func (u *Utility) forward(ctx context.Context, collector string, body []byte) ([
 	if err != nil {
 		return nil, err
 	}
+	u.stats.posts.Add(1)
+	u.notePost(collector)
+	received := u.cfg.Now().Truncate(time.Second)
 	p := &post{
 		collector: collector,
 		frames:    in.Frames,
@@ -83,6 +87,7 @@ func (u *Utility) forward(ctx context.Context, collector string, body []byte) ([
 		meters:    make([]wattveil.MeterID, len(in.Frames)),
 		lows:      make([]byte, len(in.Frames)),
 		messages:  make([]message, 0, len(in.Frames)),
+		heard:     make([]wattveil.MeterID, 0, len(in.Frames)),
 	}
 	tagger := u.taggers.Get().(*wire.Tagger)
 	for i, frame := range in.Frames {
@@ -97,6 +102,8 @@ func (u *Utility) forward(ctx context.Context, collector string, body []byte) ([
 	u.relayAndRegister(ctx, p, in.Interval)
 	u.settleExchanges(ctx, p)
 	u.noteRekeys(p)
+	u.stats.count(p.verdicts)
+	u.heard.add(p.heard, Sighting{Heard: received, Collector: collector})
 	return u.answer(ctx, p, in.Roster)
 }
 
@@ -110,7 +117,9 @@ func (u *Utility) relayAndRegister(ctx context.Context, p *post, interval uint64
 			u.cfg.Log.Error("collector is ahead of time; is its clock right?", "collector", p.collector)
 			return // its round would close those of all others
 		}
-		u.pool.submit(p.collector, interval, p.messages, p.exchanges)
+		if !u.pool.submit(p.collector, interval, p.messages, p.exchanges) {
+			u.stats.latePosts.Add(1)
+		}
 	}()
 	for _, i := range p.requests {
 		p.verdicts[i] = u.verdict(u.takeRegistration(ctx, p, i))
@@ -155,6 +164,7 @@ func (u *Utility) takeRegistration(ctx context.Context, p *post, i int) (wire.Ve
 	if down == nil {
 		return wire.Later, err
 	}
+	p.heard = append(p.heard, id)
 	p.downlinks = append(p.downlinks, wire.Downlink{ID: id, Frame: down})
 	if errors.Is(err, wire.Stale) {
 		u.counts.add(wire.Stale)
@@ -170,6 +180,7 @@ func (u *Utility) takeData(ctx context.Context, p *post, i int, id wattveil.Mete
 	if !tagger.Check(m.tag, frame) {
 		return wire.Never, fmt.Errorf("%w: UC tag of meter %v", wire.Forged, id)
 	}
+	p.heard = append(p.heard, id)
 	h, err := wire.ParseHeader(frame)
 	if err != nil {
 		return wire.Never, err
@@ -192,6 +203,7 @@ func (u *Utility) takeExchange(ctx context.Context, p *post, i int, id wattveil.
 	if err != nil {
 		return wire.Never, err
 	}
+	p.heard = append(p.heard, id)
 	m, err := u.member(ctx, id)
 	if err != nil {
 		return wire.Later, err
@@ -252,15 +264,6 @@ func (u *Utility) verdict(v wire.Verdict, err error) wire.Verdict {
 	default:
 		return wire.Never
 	}
-}
-
-// handleCertificate renews a collector's certificate.
-func (u *Utility) handleCertificate(_ context.Context, from peer.Name, _ *http.Request, body []byte) ([]byte, error) {
-	cert, err := u.cfg.Authority.IssueRequest(from, body, u.cfg.Now())
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", wire.Malformed, err)
-	}
-	return cert.Raw, nil
 }
 
 // relayTimeout bounds one round's way to the TTP and back, real time.

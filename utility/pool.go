@@ -64,12 +64,12 @@ func (p *pool) expect(collector string) {
 
 // submit adds a collector's post to its interval's round and waits until the
 // round has been answered. If the interval was sent on already, it does
-// nothing.
-func (p *pool) submit(collector string, interval uint64, messages []message, exchanges []exchange) {
+// nothing and returns false.
+func (p *pool) submit(collector string, interval uint64, messages []message, exchanges []exchange) bool {
 	p.mu.Lock()
 	if interval <= p.sent || p.open != nil && interval < p.open.interval {
 		p.mu.Unlock()
-		return
+		return false
 	}
 	if p.open != nil && interval > p.open.interval {
 		p.close(p.open)
@@ -87,6 +87,27 @@ func (p *pool) submit(collector string, interval uint64, messages []message, exc
 	}
 	p.mu.Unlock()
 	<-r.done
+	return true
+}
+
+// forget waits for a collector no more.
+func (p *pool) forget(collector string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.members, collector)
+	if p.open != nil && p.complete(p.open) {
+		p.close(p.open)
+	}
+}
+
+// hurry sends rounds on without waiting for collectors, from now on.
+func (p *pool) hurry() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.window = 0
+	if p.open != nil {
+		p.close(p.open)
+	}
 }
 
 func (p *pool) begin(interval uint64) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/wattveil/wattveil/wire"
 )
@@ -16,6 +17,8 @@ import (
 func (u *Utility) relay(r *round) {
 	ctx, cancel := context.WithTimeout(context.Background(), relayTimeout)
 	defer cancel()
+	began := time.Now()
+	defer func() { u.cfg.RoundTook(time.Since(began)) }()
 	parts := r.byTTP()
 	var running sync.WaitGroup
 	for org, part := range parts {

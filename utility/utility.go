@@ -66,6 +66,12 @@ type Config struct {
 	PoolWindow  time.Duration // real time to wait for all collectors of an interval; 30 s if zero
 	EnrolEvery  time.Duration // how often meters' statements go to the TTP; at once if zero
 	MemberCache int           // meters held ready in memory; 1,048,576 if zero
+
+	// Refused, if set, is told the class of each connection and request that
+	// the server refuses as a whole; RoundTook how long each round took on its
+	// way to the TTPs and back. Both are called from many goroutines.
+	Refused   func(wire.Class)
+	RoundTook func(time.Duration)
 }
 
 // Utility is a running utility. It is safe for concurrent use.
@@ -81,9 +87,12 @@ type Utility struct {
 	pool    *pool
 	server  *peer.Server
 	counts  counts
+	stats   stats
+	heard   sightings
 
-	mu        sync.Mutex
-	trustees  map[string]*trustee            // by organisation
+	mu sync.Mutex
+	trustees   map[string]*trustee        // by organisation
+	collectors map[string]*collectorState // that may post
 	answers   map[string]*storedAnswer       // by collector
 	waiting   map[string][]wire.Downlink     // by collector: what did not fit its last answer
 	rekey     map[wattveil.MeterID]*rekeyDue // notices to repeat
@@ -102,6 +111,7 @@ func Open(ctx context.Context, cfg Config) (*Utility, error) {
 	u := &Utility{
 		cfg: cfg, trust: peer.NewTrust(), counts: newCounts(),
 		trustees: make(map[string]*trustee),
+		collectors: make(map[string]*collectorState),
 		answers:  make(map[string]*storedAnswer),
 		waiting:  make(map[string][]wire.Downlink),
 		rekey:    make(map[wattveil.MeterID]*rekeyDue),
@@ -123,13 +133,15 @@ func Open(ctx context.Context, cfg Config) (*Utility, error) {
 	if u.db, err = registry.Open(ctx, filepath.Join(cfg.Dir, "utility.db"), schema); err != nil {
 		return nil, err
 	}
-	collectors, err := u.collectors(ctx)
+	collectors, err := u.loadCollectors(ctx)
 	if err != nil {
 		return nil, errors.Join(err, u.db.Close())
 	}
 	u.pool = newPool(cfg.PoolWindow, collectors, u.relay)
-	u.trust.Pin(cfg.Org, peer.RoleCollector, cfg.Authority.Certificate)
-	u.server = peer.NewServer(peer.ServerConfig{Identity: cfg.Identity, Trust: u.trust, Now: cfg.Now, Log: cfg.Log})
+	u.trust.PinKnown(cfg.Org, peer.RoleCollector, cfg.Authority.Certificate, u.knowsCollector)
+	u.server = peer.NewServer(peer.ServerConfig{
+		Identity: cfg.Identity, Trust: u.trust, Now: cfg.Now, Log: cfg.Log, Refused: cfg.Refused,
+	})
 	u.server.Handle("POST /v1/forward", u.handleForward, peer.RoleCollector)
 	u.server.Handle("POST /v1/certificate", u.handleCertificate, peer.RoleCollector)
 	return u, nil
@@ -144,6 +156,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Names == nil {
 		c.Names = randomNames{}
+	}
+	if c.RoundTook == nil {
+		c.RoundTook = func(time.Duration) {}
 	}
 	if c.PoolWindow == 0 {
 		c.PoolWindow = defaultPoolWindow
@@ -182,10 +197,20 @@ func (u *Utility) loadKeys() (err error) {
 // listener.
 func (u *Utility) Server() *peer.Server { return u.server }
 
+// Shutdown stops taking posts and waits for those under way, whose round goes
+// on at once.
+func (u *Utility) Shutdown(ctx context.Context) error {
+	u.pool.hurry()
+	return u.server.Shutdown(ctx)
+}
+
 // Maintain does what is due by the clock: it renews the certificate and enrols
-// meters at the TTP. Call it every interval.
+// meters at the TTPs. Call it every interval.
 func (u *Utility) Maintain(ctx context.Context) error {
 	now := u.cfg.Now()
+	if err := u.writeSightings(ctx, now, false); err != nil {
+		return err
+	}
 	if err := u.cfg.Identity.Renew(u.cfg.Authority, now); err != nil {
 		return fmt.Errorf("renew the utility's certificate: %w", err)
 	}
@@ -204,37 +229,6 @@ func (u *Utility) Maintain(ctx context.Context) error {
 	return nil
 }
 
-// AddCollector makes a collector known and issues its certificate.
-func (u *Utility) AddCollector(ctx context.Context, instance string) (*peer.Identity, error) {
-	name := peer.Name{Org: u.cfg.Org, Role: peer.RoleCollector, Instance: instance}
-	id, err := peer.NewIdentity(u.cfg.Authority, name, nil, u.cfg.Now())
-	if err != nil {
-		return nil, fmt.Errorf("add collector: %w", err)
-	}
-	if _, err := u.db.ExecContext(ctx, `INSERT OR IGNORE INTO collectors (instance) VALUES (?)`, instance); err != nil {
-		return nil, fmt.Errorf("add collector %s: %w", instance, err)
-	}
-	u.pool.expect(instance)
-	return id, nil
-}
-
-func (u *Utility) collectors(ctx context.Context) ([]string, error) {
-	rows, err := u.db.QueryContext(ctx, `SELECT instance FROM collectors`)
-	if err != nil {
-		return nil, fmt.Errorf("load collectors: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var list []string
-	for rows.Next() {
-		var instance string
-		if err := rows.Scan(&instance); err != nil {
-			return nil, fmt.Errorf("load collectors: %w", err)
-		}
-		list = append(list, instance)
-	}
-	return list, rows.Err()
-}
-
 // KGCCertificate is the certificate of the key that signs statements.
 func (u *Utility) KGCCertificate() (*x509.Certificate, error) {
 	name := peer.Name{Org: u.cfg.Org, Role: peer.RoleKGC}
@@ -243,7 +237,8 @@ func (u *Utility) KGCCertificate() (*x509.Certificate, error) {
 
 // Close closes the registry.
 func (u *Utility) Close() error {
-	if err := u.db.Close(); err != nil {
+	kept := u.writeSightings(context.Background(), u.cfg.Now(), true)
+	if err := errors.Join(kept, u.db.Close()); err != nil {
 		return fmt.Errorf("close utility: %w", err)
 	}
 	return nil

@@ -288,7 +288,7 @@ func plainCell(file string, c cell) string {
 	switch file + " " + c.column {
 	case "utility.db tstamp", "ttp.db tstamp": // of the migrations
 		return "wall clock"
-	case "utility.db secret", "utility.db password_hash", "utility.db mu", "utility.db partial_key",
+	case "utility.db secret", "utility.db password_hash", "utility.db key_hash", "utility.db mu", "utility.db partial_key",
 		"utility.db root_key", "utility.db salt",
 		"ttp.db user_key", "ttp.db kgc", "ttp.db partial_key",
 		"ttp.db m1", "ttp.db m2", "ttp.db transcript", "ttp.db keys":
