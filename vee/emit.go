@@ -112,6 +112,7 @@ func (e *editor) gap(s *segment, i int, from, to int64) int64 {
 	method := e.estimate(s, i)
 	end := min(b.Time, to)
 	e.find(Finding{Rule: Missing, Series: s.series, From: a.Time, To: b.Time, Count: int((b.Time-a.Time)/e.step) - 1})
+	first := len(e.out.Intervals)
 	for at := from; at < end; at += e.step {
 		k := (at - a.Time) / e.step
 		iv := Interval{
@@ -128,5 +129,9 @@ func (e *editor) gap(s *segment, i int, from, to int64) int64 {
 		e.out.Estimated.Import += iv.Import
 		e.out.Estimated.Export += iv.Export
 	}
+	e.out.Gaps = append(e.out.Gaps, Gap{
+		From: a.Time, To: b.Time, Import: b.Import.Since(a.Import), Export: b.Export.Since(a.Export),
+		First: first, Count: len(e.out.Intervals) - first,
+	})
 	return end
 }

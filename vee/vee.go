@@ -59,6 +59,17 @@ type Hole struct {
 	Unbilled bool
 }
 
+// Gap is two neighbouring readings of a series with intervals missing between
+// them. The intervals' energies are estimated, their sum is measured.
+type Gap struct {
+	From, To int64 // times of the two readings
+	// Import and Export are the differences of their registers.
+	Import, Export wattveil.Wh
+	// First and Count say which of the result's intervals are in the gap.
+	// Where the period begins or ends in it, they are not all of it.
+	First, Count int
+}
+
 // Finding is what a rule found. It holds no energy.
 type Finding struct {
 	Rule     Rule
@@ -81,6 +92,7 @@ type Share struct {
 type Result struct {
 	Intervals []Interval // rising, without overlap; they and the holes cover the period
 	Findings  []Finding  // by rule, then by time
+	Gaps      []Gap      // rising
 	Holes     []Hole     // rising
 	Estimated Share
 }
