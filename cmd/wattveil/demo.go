@@ -47,6 +47,9 @@ const (
 	maxDays       = 3660 // of simulated homes
 	maxLoss       = 0.5
 	maxCollectors = 64
+	// poolWindow is how long the utility waits for a collector's post. On one
+	// machine they come together, or were lost on purpose.
+	poolWindow = 250 * time.Millisecond
 )
 
 func newDemo() *cobra.Command {
@@ -215,7 +218,8 @@ func (d *demo) play(ctx context.Context, dir string, in *input) (err error) {
 	defer shown.end()
 	g, err := grid.Open(ctx, grid.Config{
 		Dir: dir, Households: in.households, Resolution: in.resolution, Start: in.start, End: in.end,
-		Collectors: d.collectors, Loss: d.loss, Seed: d.seed, Log: d.logger, Progress: shown.at,
+		Collectors: d.collectors, Loss: d.loss, Seed: d.seed, PoolWindow: poolWindow,
+		Log: d.logger, Progress: shown.at,
 	})
 	if err != nil {
 		return err
