@@ -23,25 +23,6 @@ import (
 	"github.com/wattveil/wattveil/wire"
 )
 
-// The bodies of the billing requests (spec/protocol.md section 7.5).
-type (
-	billsRequest struct {
-		Tariff string    `json:"tariff"`
-		From   time.Time `json:"from"`
-		To     time.Time `json:"to"`
-		Meters []string  `json:"an_ids"`
-	}
-	billAnswer struct {
-		Meter string     `json:"an_id"`
-		JWS   string     `json:"jws,omitempty"`
-		Salt  string     `json:"salt,omitempty"`
-		Class wire.Class `json:"class,omitempty"` // why there is no bill
-	}
-	billsAnswer struct {
-		Bills []billAnswer `json:"bills"`
-	}
-)
-
 type tariffName struct {
 	uc wattveil.UCNumber
 	id string
@@ -148,7 +129,7 @@ func (t *TTP) tariff(ctx context.Context, uc wattveil.UCNumber, id string) (*reg
 // handleBills makes a bill for each meter asked for, or says by its class why
 // there is none.
 func (t *TTP) handleBills(ctx context.Context, uc wattveil.UCNumber, body []byte) ([]byte, error) {
-	var in billsRequest
+	var in wire.BillsRequest
 	if err := json.Unmarshal(body, &in); err != nil {
 		return nil, fmt.Errorf("%w: bills: %w", wire.Malformed, err)
 	}
@@ -171,13 +152,13 @@ func (t *TTP) handleBills(ctx context.Context, uc wattveil.UCNumber, body []byte
 	if err := t.keepBills(ctx, made, terms, in.From, in.To); err != nil {
 		return nil, err
 	}
-	answer := billsAnswer{Bills: make([]billAnswer, len(made))}
+	answer := wire.BillsAnswer{Bills: make([]wire.BillAnswer, len(made))}
 	for i, b := range made {
 		a := &answer.Bills[i]
-		*a = billAnswer{Meter: in.Meters[i], JWS: b.jws, Salt: b.salt}
+		*a = wire.BillAnswer{Meter: in.Meters[i], JWS: b.jws, Salt: b.salt}
 		if b.err != nil {
-			*a = billAnswer{Meter: in.Meters[i], Class: peerClass(b.err)}
-			t.counts.add(a.Class)
+			*a = wire.BillAnswer{Meter: in.Meters[i], Class: peerClass(b.err)}
+			t.counts.Add(a.Class)
 			t.cfg.Log.Warn("no bill", "meter", b.meter, "class", string(a.Class), "error", b.err)
 		}
 	}
@@ -206,7 +187,7 @@ func (t *TTP) bill(ctx context.Context, uc wattveil.UCNumber, name string, terms
 		b.err = fmt.Errorf("%w: %w", wire.Malformed, b.err)
 		return b
 	}
-	found, err := findBill(ctx, t.db, &b, terms, from, to)
+	found, err := findBill(ctx, t.queries.bill, &b, terms, from, to)
 	if err != nil || found {
 		b.err = err
 		return b
@@ -228,14 +209,8 @@ func (t *TTP) bill(ctx context.Context, uc wattveil.UCNumber, name string, terms
 	return b
 }
 
-// querier is a database or a transaction of it.
-type querier interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
-func findBill(ctx context.Context, db querier, b *madeBill, terms *registered, from, to time.Time) (bool, error) {
-	found, err := registry.Find(db.QueryRowContext(ctx,
-		`SELECT jws, salt FROM bills WHERE uc = ? AND an_id = ? AND tariff = ? AND from_second = ? AND to_second = ?`,
+func findBill(ctx context.Context, query *sql.Stmt, b *madeBill, terms *registered, from, to time.Time) (bool, error) {
+	found, err := registry.Find(query.QueryRowContext(ctx,
 		b.meter.UC, int64(b.meter.Pseudonym), terms.ID(), from.Unix(), to.Unix()), &b.jws, &b.salt)
 	if err != nil {
 		return false, fmt.Errorf("find bill of %v: %w", b.meter, err)
@@ -250,19 +225,23 @@ func (t *TTP) keepBills(ctx context.Context, made []madeBill, terms *registered,
 		return nil
 	}
 	err := registry.Tx(ctx, t.db, func(tx *sql.Tx) error {
+		insert, err := tx.PrepareContext(ctx, `
+			INSERT INTO bills (uc, an_id, tariff, from_second, to_second, salt, jws, issued) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT DO NOTHING`)
+		if err != nil {
+			return err
+		}
+		kept := tx.StmtContext(ctx, t.queries.bill)
 		for i := range made {
 			b := &made[i]
 			if !b.fresh || b.err != nil {
 				continue
 			}
-			_, err := tx.ExecContext(ctx, `
-				INSERT INTO bills (uc, an_id, tariff, from_second, to_second, salt, jws, issued) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-				ON CONFLICT DO NOTHING`,
-				b.meter.UC, int64(b.meter.Pseudonym), terms.ID(), from.Unix(), to.Unix(), b.salt, b.jws, t.cfg.Now().Unix())
+			_, err := insert.ExecContext(ctx, b.meter.UC, int64(b.meter.Pseudonym), terms.ID(), from.Unix(), to.Unix(), b.salt, b.jws, t.cfg.Now().Unix())
 			if err != nil {
 				return err
 			}
-			if _, err := findBill(ctx, tx, b, terms, from, to); err != nil {
+			if _, err := findBill(ctx, kept, b, terms, from, to); err != nil {
 				return err
 			}
 		}
@@ -295,7 +274,11 @@ func (t *TTP) rate(ctx context.Context, m wattveil.Meter, terms *registered, fro
 
 // intervals are the differences of neighbours, never across series.
 func intervals(runs []readings.Run) []wattveil.Interval {
-	var out []wattveil.Interval
+	n := 0
+	for _, run := range runs {
+		n += len(run.Readings) - 1
+	}
+	out := make([]wattveil.Interval, 0, n)
 	for _, run := range runs {
 		for i := 1; i < len(run.Readings); i++ {
 			a, b := run.Readings[i-1], run.Readings[i]

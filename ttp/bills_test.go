@@ -31,15 +31,15 @@ func (c *company) putTariff(document string) error {
 }
 
 // bills asks for bills and returns the answer with its bytes.
-func (c *company) bills(id string, from, to time.Time, names ...string) ([]billAnswer, []byte, error) {
+func (c *company) bills(id string, from, to time.Time, names ...string) ([]wire.BillAnswer, []byte, error) {
 	c.r.t.Helper()
-	body, err := json.Marshal(billsRequest{Tariff: id, From: from, To: to, Meters: names})
+	body, err := json.Marshal(wire.BillsRequest{Tariff: id, From: from, To: to, Meters: names})
 	must(c.r.t, err)
 	raw, err := c.r.handleBills(c.r.t.Context(), c.number, body)
 	if err != nil {
 		return nil, nil, err
 	}
-	var out billsAnswer
+	var out wire.BillsAnswer
 	must(c.r.t, json.Unmarshal(raw, &out))
 	if len(out.Bills) != len(names) {
 		c.r.t.Fatalf("%d bills for %d meters", len(out.Bills), len(names))
@@ -48,7 +48,7 @@ func (c *company) bills(id string, from, to time.Time, names ...string) ([]billA
 }
 
 // verified is a bill's content, checked as anyone would.
-func (c *company) verified(a billAnswer, m wattveil.Meter) bill.Bill {
+func (c *company) verified(a wire.BillAnswer, m wattveil.Meter) bill.Bill {
 	c.r.t.Helper()
 	keys, err := c.r.BillKeys()
 	must(c.r.t, err)

@@ -1,29 +1,6 @@
 package ttp
 
-import (
-	"maps"
-	"sync"
-
-	"github.com/wattveil/wattveil/wire"
-)
-
-// counts counts refusals by class.
-type counts struct {
-	mu      sync.Mutex
-	byClass map[wire.Class]int64
-}
-
-func newCounts() counts { return counts{byClass: make(map[wire.Class]int64)} }
-
-func (c *counts) add(class wire.Class) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.byClass[class]++
-}
+import "github.com/wattveil/wattveil/wire"
 
 // Refused is the number of messages refused since the start, by class.
-func (t *TTP) Refused() map[wire.Class]int64 {
-	t.counts.mu.Lock()
-	defer t.counts.mu.Unlock()
-	return maps.Clone(t.counts.byClass)
-}
+func (t *TTP) Refused() map[wire.Class]int64 { return t.counts.Counts() }

@@ -101,42 +101,13 @@ func (t *TTP) loadUtilities(ctx context.Context) error {
 	return rows.Err()
 }
 
-// The bodies of the enrolment (spec/protocol.md section 4.5). Bytes are base64
-// in JSON.
-type (
-	enrolment struct {
-		Number  wattveil.UCNumber `json:"uc_number"`
-		Name    string            `json:"name"`
-		Mu      []byte            `json:"mu"`
-		RootKey []byte            `json:"root_key"`
-	}
-	enrolmentKey struct {
-		Statement   []byte `json:"statement"`
-		PartialKey  []byte `json:"partial_key"`
-		Certificate []byte `json:"kgc_certificate"`
-	}
-	enrolmentRoot struct {
-		Root []byte `json:"root_statement"`
-	}
-	meterStatements struct {
-		Statements [][]byte `json:"statements"`
-	}
-	statementRefusal struct {
-		Position int        `json:"position"`
-		Class    wire.Class `json:"class"`
-	}
-	meterStatementsAnswer struct {
-		Refused []statementRefusal `json:"refused"`
-	}
-)
-
 func (t *TTP) handleEnrolment(ctx context.Context, uc wattveil.UCNumber, _ []byte) ([]byte, error) {
 	user, err := t.userKey(ctx, uc)
 	if err != nil {
 		return nil, err
 	}
 	mu, root := user.Public(), clpke.PublicKeyPoint(&t.root.PublicKey)
-	return json.Marshal(enrolment{Number: uc, Name: t.cfg.Name, Mu: mu[:], RootKey: root[:]})
+	return json.Marshal(wire.Enrolment{Number: uc, Name: t.cfg.Name, Mu: mu[:], RootKey: root[:]})
 }
 
 func (t *TTP) userKey(ctx context.Context, uc wattveil.UCNumber) (*clpke.UserKey, error) {
@@ -161,7 +132,7 @@ func partialKeyContext(uc wattveil.UCNumber, serial uint32) string {
 // answers the root statement that shows meters whose key it is. The same
 // statement again gets the same answer.
 func (t *TTP) handleEnrolmentKey(ctx context.Context, uc wattveil.UCNumber, body []byte) ([]byte, error) {
-	var in enrolmentKey
+	var in wire.EnrolmentKey
 	if err := json.Unmarshal(body, &in); err != nil {
 		return nil, fmt.Errorf("%w: enrolment: %w", wire.Malformed, err)
 	}
@@ -190,12 +161,12 @@ func (t *TTP) handleEnrolmentKey(ctx context.Context, uc wattveil.UCNumber, body
 			return nil, err
 		}
 	}
-	return json.Marshal(enrolmentRoot{Root: root})
+	return json.Marshal(wire.EnrolmentRoot{Root: root})
 }
 
 // adoptKey checks that a verified statement is of the TTP's own key, keeps the
 // key and gives its root statement.
-func (t *TTP) adoptKey(ctx context.Context, uc wattveil.UCNumber, st clpke.Statement, in enrolmentKey, signer *ecdsa.PublicKey) ([]byte, error) {
+func (t *TTP) adoptKey(ctx context.Context, uc wattveil.UCNumber, st clpke.Statement, in wire.EnrolmentKey, signer *ecdsa.PublicKey) ([]byte, error) {
 	user, err := t.userKey(ctx, uc)
 	if err != nil {
 		return nil, err
@@ -278,7 +249,7 @@ func (t *TTP) refuseStatement(ctx context.Context, db execer, uc wattveil.UCNumb
 // handleMeters enrols the statements of meters' keys. What is refused is
 // answered by position, and the others are kept.
 func (t *TTP) handleMeters(ctx context.Context, uc wattveil.UCNumber, body []byte) ([]byte, error) {
-	var in meterStatements
+	var in wire.MeterStatements
 	if err := json.Unmarshal(body, &in); err != nil {
 		return nil, fmt.Errorf("%w: statements: %w", wire.Malformed, err)
 	}
@@ -287,15 +258,15 @@ func (t *TTP) handleMeters(ctx context.Context, uc wattveil.UCNumber, body []byt
 		return nil, err
 	}
 	offers := verifyStatements(in.Statements, signer)
-	answer := meterStatementsAnswer{Refused: []statementRefusal{}}
+	answer := wire.MeterStatementsAnswer{Refused: []wire.StatementRefusal{}}
 	err = registry.Tx(ctx, t.db, func(tx *sql.Tx) error {
 		for i := range offers {
 			err := t.enrolMeter(ctx, tx, uc, &offers[i], signer)
 			var class wire.Class
 			switch {
 			case errors.As(err, &class):
-				t.counts.add(class)
-				answer.Refused = append(answer.Refused, statementRefusal{Position: i, Class: class})
+				t.counts.Add(class)
+				answer.Refused = append(answer.Refused, wire.StatementRefusal{Position: i, Class: class})
 			case err != nil:
 				return err
 			}

@@ -21,51 +21,51 @@ func TestEnrolmentRefusals(t *testing.T) {
 	must(t, err)
 	for _, tt := range []struct {
 		name   string
-		change func(c *company, in *enrolmentKey)
+		change func(c *company, in *wire.EnrolmentKey)
 		want   wire.Class
 	}{
-		{"certificate of a foreign authority", func(c *company, in *enrolmentKey) {
+		{"certificate of a foreign authority", func(c *company, in *wire.EnrolmentKey) {
 			in.Certificate = c.certificate(stranger, peer.Name{Org: c.org, Role: peer.RoleKGC})
 		}, wire.Forged},
-		{"certificate of another role", func(c *company, in *enrolmentKey) {
+		{"certificate of another role", func(c *company, in *wire.EnrolmentKey) {
 			in.Certificate = c.certificate(c.authority, peer.Name{Org: c.org, Role: peer.RoleUtility})
 		}, wire.Forged},
-		{"certificate of another organisation", func(c *company, in *enrolmentKey) {
+		{"certificate of another organisation", func(c *company, in *wire.EnrolmentKey) {
 			in.Certificate = c.certificate(other.authority, peer.Name{Org: other.org, Role: peer.RoleKGC})
 		}, wire.Forged},
-		{"certificate for another organisation by its own authority", func(c *company, in *enrolmentKey) {
+		{"certificate for another organisation by its own authority", func(c *company, in *wire.EnrolmentKey) {
 			in.Certificate = c.certificate(c.authority, peer.Name{Org: other.org, Role: peer.RoleKGC})
 		}, wire.Forged},
-		{"certificate that is over", func(c *company, in *enrolmentKey) {
+		{"certificate that is over", func(c *company, in *wire.EnrolmentKey) {
 			cert, err := c.authority.Issue(peer.Name{Org: c.org, Role: peer.RoleKGC}, c.signer.Public(), nil, start.Add(-2*peer.CertificateLifetime))
 			must(t, err)
 			in.Certificate = cert.Raw
 		}, wire.Forged},
-		{"no certificate", func(_ *company, in *enrolmentKey) { in.Certificate = nil }, wire.Malformed},
-		{"statement by another signer", func(c *company, in *enrolmentKey) {
+		{"no certificate", func(_ *company, in *wire.EnrolmentKey) { in.Certificate = nil }, wire.Malformed},
+		{"statement by another signer", func(c *company, in *wire.EnrolmentKey) {
 			in.Certificate = c.certificate(c.authority, peer.Name{Org: c.org, Role: peer.RoleKGC})
 			c.signer = newECDSA(t)
 			in.Statement = c.keyRequest(1).Statement
 		}, wire.Forged},
-		{"statement of another user value", func(c *company, in *enrolmentKey) {
+		{"statement of another user value", func(c *company, in *wire.EnrolmentKey) {
 			c.told.Mu = other.told.Mu
 			*in = c.keyRequest(1)
 		}, wire.Malformed},
-		{"statement of another name", func(c *company, in *enrolmentKey) {
+		{"statement of another name", func(c *company, in *wire.EnrolmentKey) {
 			c.told.Name = "another.example"
 			*in = c.keyRequest(1)
 		}, wire.Malformed},
-		{"statement of a meter", func(c *company, in *enrolmentKey) { in.Statement = c.newMeter(1).statement }, wire.Malformed},
-		{"statement of another utility", func(c *company, in *enrolmentKey) {
+		{"statement of a meter", func(c *company, in *wire.EnrolmentKey) { in.Statement = c.newMeter(1).statement }, wire.Malformed},
+		{"statement of another utility", func(c *company, in *wire.EnrolmentKey) {
 			c.number = other.number
 			*in = c.keyRequest(1)
 		}, wire.Malformed},
-		{"partial key of another statement", func(c *company, in *enrolmentKey) { in.PartialKey = c.keyRequest(1).PartialKey }, wire.Malformed},
-		{"partial key with another d", func(c *company, in *enrolmentKey) {
+		{"partial key of another statement", func(c *company, in *wire.EnrolmentKey) { in.PartialKey = c.keyRequest(1).PartialKey }, wire.Malformed},
+		{"partial key with another d", func(c *company, in *wire.EnrolmentKey) {
 			in.PartialKey = append(in.PartialKey[:clpke.PointSize:clpke.PointSize], c.keyRequest(1).PartialKey[clpke.PointSize:]...)
 		}, wire.Forged},
-		{"no partial key", func(_ *company, in *enrolmentKey) { in.PartialKey = nil }, wire.Malformed},
-		{"no statement", func(_ *company, in *enrolmentKey) { in.Statement = nil }, wire.Malformed},
+		{"no partial key", func(_ *company, in *wire.EnrolmentKey) { in.PartialKey = nil }, wire.Malformed},
+		{"no statement", func(_ *company, in *wire.EnrolmentKey) { in.Statement = nil }, wire.Malformed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := r.newCompany("north.example")

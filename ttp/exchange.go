@@ -134,7 +134,7 @@ func (t *TTP) exchangeVerdict(m wattveil.Meter, what wire.Type, err error) wire.
 		t.cfg.Log.Error("exchange not done", "meter", m, "message", what.String(), "error", err)
 		return wire.Later
 	}
-	t.counts.add(class)
+	t.counts.Add(class)
 	t.cfg.Log.Warn("exchange refused", "meter", m, "message", what.String(), "class", string(class))
 	switch class {
 	case wire.Unenrolled, wire.Limited:

@@ -83,7 +83,7 @@ func (t *TTP) ingestOrdered(ctx context.Context, uc wattveil.UCNumber, messages 
 	for i := range batch {
 		verdicts[i] = batch[i].verdict
 		if class := batch[i].class; class != "" {
-			t.counts.add(class)
+			t.counts.Add(class)
 			t.cfg.Log.Warn("message refused", "meter", batch[i].meter, "class", string(class))
 		}
 	}
@@ -121,8 +121,7 @@ func (o *opened) refuse(v wire.Verdict, class wire.Class) { o.verdict, o.class =
 
 func (t *TTP) enrolled(ctx context.Context, m wattveil.Meter) (bool, error) {
 	var one int
-	found, err := registry.Find(t.db.QueryRowContext(ctx,
-		`SELECT 1 FROM meters WHERE uc = ? AND an_id = ?`, m.UC, int64(m.Pseudonym)), &one)
+	found, err := registry.Find(t.queries.enrolled.QueryRowContext(ctx, m.UC, int64(m.Pseudonym)), &one)
 	if err != nil {
 		return false, fmt.Errorf("find %v: %w", m, err)
 	}

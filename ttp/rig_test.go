@@ -203,7 +203,7 @@ type company struct {
 	master    *kgc.MasterKey
 	signer    *ecdsa.PrivateKey
 	number    wattveil.UCNumber
-	told      enrolment
+	told      wire.Enrolment
 	own       clpke.SignedStatement // of the TTP's key, newest
 }
 
@@ -245,27 +245,27 @@ func (c *company) certificate(a *peer.Authority, name peer.Name) []byte {
 }
 
 // keyRequest issues the TTP's key and makes the request that hands it over.
-func (c *company) keyRequest(serial uint32) enrolmentKey {
+func (c *company) keyRequest(serial uint32) wire.EnrolmentKey {
 	mu, err := clpke.ParsePoint(c.told.Mu)
 	must(c.r.t, err)
 	signed, partial, err := c.center().Issue(clpke.TTPIdentity(c.number, c.told.Name), mu, serial,
 		start.Unix()-1, start.Unix()+1_000_000_000)
 	must(c.r.t, err)
-	return enrolmentKey{
+	return wire.EnrolmentKey{
 		Statement: signed, PartialKey: partial.Bytes(),
 		Certificate: c.certificate(c.authority, peer.Name{Org: c.org, Role: peer.RoleKGC}),
 	}
 }
 
 // enrolTTP hands a key over; if the TTP takes it, its meters use it from now on.
-func (c *company) enrolTTP(in enrolmentKey) error {
+func (c *company) enrolTTP(in wire.EnrolmentKey) error {
 	body, err := json.Marshal(in)
 	must(c.r.t, err)
 	answer, err := c.r.handleEnrolmentKey(c.r.t.Context(), c.number, body)
 	if err != nil {
 		return err
 	}
-	var out enrolmentRoot
+	var out wire.EnrolmentRoot
 	must(c.r.t, json.Unmarshal(answer, &out))
 	root, err := clpke.VerifyRoot(out.Root, c.r.RootKey())
 	must(c.r.t, err)
@@ -280,7 +280,7 @@ func (c *company) enrolTTP(in enrolmentKey) error {
 
 // enrol sends statements and returns the classes of those refused.
 func (c *company) enrol(signed ...clpke.SignedStatement) (map[int]wire.Class, error) {
-	var in meterStatements
+	var in wire.MeterStatements
 	for _, s := range signed {
 		in.Statements = append(in.Statements, s)
 	}
@@ -290,7 +290,7 @@ func (c *company) enrol(signed ...clpke.SignedStatement) (map[int]wire.Class, er
 	if err != nil {
 		return nil, err
 	}
-	var out meterStatementsAnswer
+	var out wire.MeterStatementsAnswer
 	must(c.r.t, json.Unmarshal(answer, &out))
 	refused := make(map[int]wire.Class)
 	for _, r := range out.Refused {

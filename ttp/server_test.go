@@ -58,7 +58,7 @@ func TestUtilitiesNeverMeet(t *testing.T) {
 	name := m.name.Pseudonym.String()
 
 	// Enrolment: each is told its own number, and its key is towards it alone.
-	var toldNorth, toldSouth enrolment
+	var toldNorth, toldSouth wire.Enrolment
 	if askJSON(t, north, "POST", "/v1/enrolment", nil, &toldNorth) != "" || toldNorth.Number != c.number || !bytes.Equal(toldNorth.Mu, c.told.Mu) {
 		t.Errorf("north is told %+v", toldNorth)
 	}
@@ -70,8 +70,8 @@ func TestUtilitiesNeverMeet(t *testing.T) {
 	}
 
 	// Statements, exchanges, messages.
-	var refused meterStatementsAnswer
-	askJSON(t, south, "POST", "/v1/meters", meterStatements{Statements: [][]byte{m.statement}}, &refused)
+	var refused wire.MeterStatementsAnswer
+	askJSON(t, south, "POST", "/v1/meters", wire.MeterStatements{Statements: [][]byte{m.statement}}, &refused)
 	if len(refused.Refused) != 1 || refused.Refused[0].Class != wire.Forged {
 		t.Errorf("south enrols north's meter: %+v", refused)
 	}
@@ -100,14 +100,14 @@ func TestUtilitiesNeverMeet(t *testing.T) {
 	}
 	m.fill(-4, 92, perQuarter(100))
 	r.clock.add(day)
-	request := billsRequest{Tariff: "flat", From: billFrom, To: billTo, Meters: []string{name}}
+	request := wire.BillsRequest{Tariff: "flat", From: billFrom, To: billTo, Meters: []string{name}}
 	if class := askJSON(t, south, "POST", "/v1/bills", request, nil); class != wire.NoTariff {
 		t.Errorf("a bill by another utility's tariff: %q", class)
 	}
 	if _, class := ask(t, south, "PUT", "/v1/tariffs", []byte(flat)); class != "" {
 		t.Fatal(class)
 	}
-	var bills, theirs billsAnswer
+	var bills, theirs wire.BillsAnswer
 	if askJSON(t, north, "POST", "/v1/bills", request, &bills) != "" || bills.Bills[0].Class != "" {
 		t.Fatalf("north's bill: %+v", bills)
 	}

@@ -64,8 +64,7 @@ func (t *TTP) session(ctx context.Context, name sessionName) (*session, error) {
 	var state string
 	var series wattveil.Series
 	var box []byte
-	found, err := registry.Find(t.db.QueryRowContext(ctx,
-		`SELECT epoch, state, series, keys FROM sessions WHERE uc = ? AND an_id = ? AND low = ? AND state <> ?`,
+	found, err := registry.Find(t.queries.session.QueryRowContext(ctx,
 		name.meter.UC, int64(name.meter.Pseudonym), name.low, stateClosed), &epoch, &state, &series, &box)
 	if err != nil {
 		return nil, fmt.Errorf("find session of %v: %w", name.meter, err)

@@ -12,6 +12,7 @@ import (
 	"crypto/ecdsa"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -27,6 +28,7 @@ import (
 	"github.com/wattveil/wattveil/internal/sealed"
 	"github.com/wattveil/wattveil/peer"
 	"github.com/wattveil/wattveil/readings"
+	"github.com/wattveil/wattveil/wire"
 )
 
 //go:embed migrations/*.sql
@@ -62,13 +64,14 @@ type Config struct {
 type TTP struct {
 	cfg      Config
 	db       *sql.DB
+	queries  queries
 	seal     *sealed.Key
 	root     *ecdsa.PrivateKey
 	billKey  *bill.SigningKey
 	trust    *peer.Trust
 	sessions *lru.Cache[sessionName, *session]
 	server   *peer.Server
-	counts   counts
+	counts   wire.Tally
 	turns    turns
 
 	mu       sync.Mutex
@@ -91,7 +94,7 @@ const (
 func Open(ctx context.Context, cfg Config) (*TTP, error) {
 	cfg.setDefaults()
 	t := &TTP{
-		cfg: cfg, trust: peer.NewTrust(), counts: newCounts(),
+		cfg: cfg, trust: peer.NewTrust(),
 		openers:  make(map[wattveil.UCNumber][]*opener),
 		tariffs:  make(map[tariffName]*registered),
 		numberOf: make(map[string]wattveil.UCNumber),
@@ -115,12 +118,34 @@ func Open(ctx context.Context, cfg Config) (*TTP, error) {
 	if t.db, err = registry.Open(ctx, filepath.Join(cfg.Dir, "ttp.db"), schema); err != nil {
 		return nil, err
 	}
-	if err := t.loadUtilities(ctx); err != nil {
-		_ = t.db.Close()
-		return nil, err
+	if err := errors.Join(t.queries.prepare(ctx, t.db), t.loadUtilities(ctx)); err != nil {
+		return nil, errors.Join(err, t.db.Close())
 	}
 	t.routes()
 	return t, nil
+}
+
+// queries are those that run for each message or bill, parsed once. They close
+// with the registry.
+type queries struct {
+	session, enrolled, bill *sql.Stmt
+}
+
+func (q *queries) prepare(ctx context.Context, db *sql.DB) error {
+	for _, p := range []struct {
+		stmt **sql.Stmt
+		text string
+	}{
+		{&q.session, `SELECT epoch, state, series, keys FROM sessions WHERE uc = ? AND an_id = ? AND low = ? AND state <> ?`},
+		{&q.enrolled, `SELECT 1 FROM meters WHERE uc = ? AND an_id = ?`},
+		{&q.bill, `SELECT jws, salt FROM bills WHERE uc = ? AND an_id = ? AND tariff = ? AND from_second = ? AND to_second = ?`},
+	} {
+		var err error
+		if *p.stmt, err = db.PrepareContext(ctx, p.text); err != nil {
+			return fmt.Errorf("prepare %s: %w", p.text, err)
+		}
+	}
+	return nil
 }
 
 func (c *Config) setDefaults() {
