@@ -39,24 +39,6 @@ func (u *Utility) PutTariff(ctx context.Context, document []byte) (*tariff.Tarif
 	return t, nil
 }
 
-// The bodies of the billing requests (spec/protocol.md section 7.5).
-type (
-	billsRequest struct {
-		Tariff string    `json:"tariff"`
-		From   time.Time `json:"from"`
-		To     time.Time `json:"to"`
-		Meters []string  `json:"an_ids"`
-	}
-	billsAnswer struct {
-		Bills []struct {
-			Meter string     `json:"an_id"`
-			JWS   string     `json:"jws"`
-			Salt  string     `json:"salt"`
-			Class wire.Class `json:"class"`
-		} `json:"bills"`
-	}
-)
-
 // Billed is the outcome of a billing run for one meter: a verified bill, or
 // the reason why there is none.
 type Billed struct {
@@ -72,7 +54,7 @@ const billsPerRequest = 500 // their answers stay below wire.MaxBody
 // billRun is what all bills of a run are checked against.
 type billRun struct {
 	ttp     *trustee
-	request billsRequest
+	request wire.BillsRequest
 	uc      wattveil.UCNumber
 	terms   *tariff.Tariff
 	keys    bill.KeySet
@@ -101,7 +83,7 @@ func (u *Utility) RunBills(ctx context.Context, meters []wattveil.Pseudonym, tar
 		return nil, err
 	}
 	for _, org := range slices.Sorted(maps.Keys(byTTP)) {
-		run := billRun{request: billsRequest{Tariff: tariffID, From: from, To: to}, terms: terms}
+		run := billRun{request: wire.BillsRequest{Tariff: tariffID, From: from, To: to}, terms: terms}
 		if out, err = u.runAt(ctx, org, &run, byTTP[org], out); err != nil {
 			err = fmt.Errorf("bills from %v to %v: %w", from, to, err)
 			break
@@ -158,7 +140,7 @@ func (u *Utility) runChunk(ctx context.Context, run *billRun, meters []wattveil.
 	for _, p := range meters {
 		request.Meters = append(request.Meters, p.String())
 	}
-	var answer billsAnswer
+	var answer wire.BillsAnswer
 	if err := u.ask(ctx, run.ttp, "POST", "/v1/bills", request, &answer); err != nil {
 		return out, err
 	}

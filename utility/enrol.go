@@ -19,33 +19,6 @@ import (
 	"github.com/wattveil/wattveil/wire"
 )
 
-// The bodies of the enrolment (spec/protocol.md section 4.5).
-type (
-	enrolment struct {
-		Number  wattveil.UCNumber `json:"uc_number"`
-		Name    string            `json:"name"`
-		Mu      []byte            `json:"mu"`
-		RootKey []byte            `json:"root_key"`
-	}
-	enrolmentKey struct {
-		Statement   []byte `json:"statement"`
-		PartialKey  []byte `json:"partial_key"`
-		Certificate []byte `json:"kgc_certificate"`
-	}
-	enrolmentRoot struct {
-		Root []byte `json:"root_statement"`
-	}
-	meterStatements struct {
-		Statements [][]byte `json:"statements"`
-	}
-	meterStatementsAnswer struct {
-		Refused []struct {
-			Position int        `json:"position"`
-			Class    wire.Class `json:"class"`
-		} `json:"refused"`
-	}
-)
-
 // EnrolTTP issues the keys of all TTPs and fetches their bill keys. It comes
 // before any meter, and again to renew the keys with a higher serial.
 func (u *Utility) EnrolTTP(ctx context.Context) error {
@@ -62,7 +35,7 @@ func (u *Utility) EnrolTTP(ctx context.Context) error {
 }
 
 func (u *Utility) enrolTTP(ctx context.Context, t *trustee) error {
-	var e enrolment
+	var e wire.Enrolment
 	if err := u.ask(ctx, t, "POST", "/v1/enrolment", nil, &e); err != nil {
 		return err
 	}
@@ -98,7 +71,7 @@ func (u *Utility) enrolTTP(ctx context.Context, t *trustee) error {
 
 // sameTTP checks that it is the TTP that was asked and, from the second time
 // on, the one that its meters know by its number and root key.
-func (u *Utility) sameTTP(ctx context.Context, t *trustee, e enrolment) error {
+func (u *Utility) sameTTP(ctx context.Context, t *trustee, e wire.Enrolment) error {
 	if e.Name != t.org {
 		return fmt.Errorf("it calls itself %q", e.Name)
 	}
@@ -115,7 +88,7 @@ func (u *Utility) sameTTP(ctx context.Context, t *trustee, e enrolment) error {
 }
 
 // issueTTP issues the TTP's key and returns its statement and root statement.
-func (u *Utility) issueTTP(ctx context.Context, t *trustee, e enrolment, serial uint32) (signed, root []byte, err error) {
+func (u *Utility) issueTTP(ctx context.Context, t *trustee, e wire.Enrolment, serial uint32) (signed, root []byte, err error) {
 	mu, err := clpke.ParsePoint(e.Mu)
 	if err != nil {
 		return nil, nil, fmt.Errorf("its user value: %w", err)
@@ -142,8 +115,8 @@ func (u *Utility) issueTTP(ctx context.Context, t *trustee, e enrolment, serial 
 	if err != nil {
 		return nil, nil, err
 	}
-	var answer enrolmentRoot
-	request := enrolmentKey{Statement: statement, PartialKey: partial.Bytes(), Certificate: cert.Raw}
+	var answer wire.EnrolmentRoot
+	request := wire.EnrolmentKey{Statement: statement, PartialKey: partial.Bytes(), Certificate: cert.Raw}
 	if err := u.ask(ctx, t, "PUT", "/v1/enrolment", request, &answer); err != nil {
 		return nil, nil, err
 	}
@@ -185,8 +158,8 @@ const (
 )
 
 func (u *Utility) enrolSome(ctx context.Context, t *trustee, waiting []waitingStatement) error {
-	var answer meterStatementsAnswer
-	body := meterStatements{Statements: make([][]byte, len(waiting))}
+	var answer wire.MeterStatementsAnswer
+	body := wire.MeterStatements{Statements: make([][]byte, len(waiting))}
 	for i, w := range waiting {
 		body.Statements[i] = w.signed
 	}
@@ -202,7 +175,7 @@ func (u *Utility) enrolSome(ctx context.Context, t *trustee, waiting []waitingSt
 			return fmt.Errorf("answer of the TTP: it refuses position %d", r.Position)
 		}
 		state[r.Position] = stateRefused
-		u.counts.add(r.Class)
+		u.counts.Add(r.Class)
 		u.cfg.Log.Error("TTP refused a statement", "pseudonym", waiting[r.Position].pseudonym, "class", string(r.Class))
 	}
 	return registry.Tx(ctx, u.db, func(tx *sql.Tx) error {

@@ -167,7 +167,7 @@ func (u *Utility) takeRegistration(ctx context.Context, p *post, i int) (wire.Ve
 	p.heard = append(p.heard, id)
 	p.downlinks = append(p.downlinks, wire.Downlink{ID: id, Frame: down})
 	if errors.Is(err, wire.Stale) {
-		u.counts.add(wire.Stale)
+		u.counts.Add(wire.Stale)
 	}
 	return wire.Durable, nil // answered, if with a refusal
 }
@@ -256,7 +256,7 @@ func (u *Utility) verdict(v wire.Verdict, err error) wire.Verdict {
 		u.cfg.Log.Error("frame not handled", "error", err)
 		return wire.Later
 	}
-	u.counts.add(class)
+	u.counts.Add(class)
 	u.cfg.Log.Warn("frame refused", "class", string(class), "error", err)
 	switch class {
 	case wire.Unenrolled, wire.Unavailable:

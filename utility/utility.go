@@ -86,17 +86,17 @@ type Utility struct {
 	taggers sync.Pool
 	pool    *pool
 	server  *peer.Server
-	counts  counts
+	counts  wire.Tally
 	stats   stats
 	heard   sightings
 
-	mu sync.Mutex
-	trustees   map[string]*trustee        // by organisation
-	collectors map[string]*collectorState // that may post
-	answers   map[string]*storedAnswer       // by collector
-	waiting   map[string][]wire.Downlink     // by collector: what did not fit its last answer
-	rekey     map[wattveil.MeterID]*rekeyDue // notices to repeat
-	lastEnrol time.Time
+	mu         sync.Mutex
+	trustees   map[string]*trustee            // by organisation
+	collectors map[string]*collectorState     // that may post
+	answers    map[string]*storedAnswer       // by collector
+	waiting    map[string][]wire.Downlink     // by collector: what did not fit its last answer
+	rekey      map[wattveil.MeterID]*rekeyDue // notices to repeat
+	lastEnrol  time.Time
 }
 
 const (
@@ -109,12 +109,12 @@ const (
 func Open(ctx context.Context, cfg Config) (*Utility, error) {
 	cfg.setDefaults()
 	u := &Utility{
-		cfg: cfg, trust: peer.NewTrust(), counts: newCounts(),
-		trustees: make(map[string]*trustee),
+		cfg: cfg, trust: peer.NewTrust(),
+		trustees:   make(map[string]*trustee),
 		collectors: make(map[string]*collectorState),
-		answers:  make(map[string]*storedAnswer),
-		waiting:  make(map[string][]wire.Downlink),
-		rekey:    make(map[wattveil.MeterID]*rekeyDue),
+		answers:    make(map[string]*storedAnswer),
+		waiting:    make(map[string][]wire.Downlink),
+		rekey:      make(map[wattveil.MeterID]*rekeyDue),
 	}
 	if cfg.TTP != nil {
 		u.AddTTP(cfg.TTPName, cfg.TTP)
