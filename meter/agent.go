@@ -68,7 +68,11 @@ type Config struct {
 	Log  *slog.Logger // discards if nil
 	// MaxReadings is the most readings in one message, 1 to 255; 96 if zero.
 	MaxReadings int
-	// RingDays is how many days of readings are kept, 1 to 400; 40 if zero.
+	// Ring keeps the readings; in memory if nil. One that outlives the agent
+	// lets the next agent begin behind its newest reading.
+	Ring Ring
+	// RingDays is how many days of readings are kept, 1 to 400; 40 if zero. A
+	// Ring that is given holds as many.
 	RingDays int
 }
 
@@ -112,7 +116,14 @@ type Agent struct {
 	ended      bool
 	restarted  bool  // the first reading after started gets StatusRestart
 	started    int64 // meter's time at the start
-	ring       ring
+	ring       Ring
+	limit      int              // readings that the ring holds
+	held       wattveil.Reading // taken, and the ring could not keep it yet
+	holds      bool             // there is one
+	ledger     ledger
+	receipts   receipts
+	unkept     bool   // ledger, receipts or out are not as the ring has them
+	kept       []byte // reused
 	out        outgoing
 	candidates []wattveil.Reading // reused
 	block      []byte             // reused
@@ -146,13 +157,18 @@ func newAgent(cfg Config) (*Agent, error) {
 	}
 	a := &Agent{
 		cfg: cfg, signer: signer, tagKey: cfg.Provision.Secret.DataTagKey(),
-		next:       cfg.First,
-		ring:       newRing(cfg.RingDays * secondsPerDay / int(cfg.Resolution)),
+		next: cfg.First, ring: cfg.Ring,
+		limit:      cfg.RingDays * secondsPerDay / int(cfg.Resolution),
 		candidates: make([]wattveil.Reading, 0, cfg.MaxReadings),
 		block:      make([]byte, 0, wire.BlockSize(cfg.MaxReadings)),
 	}
-	a.out.frame = make([]byte, 0, wire.DataOverhead+wire.BlockSize(cfg.MaxReadings))
+	if a.ring == nil {
+		a.ring = newMemoryRing(a.limit)
+	}
 	if err := a.load(); err != nil {
+		return nil, err
+	}
+	if err := a.loadRing(); err != nil {
 		return nil, err
 	}
 	a.started = a.clock()
@@ -277,8 +293,7 @@ func (a *Agent) elapsed(since time.Time, d time.Duration) bool {
 // counted and never an error.
 func (a *Agent) Step(ctx context.Context) error {
 	defer a.show()
-	err := a.receive()
-	return errors.Join(err, a.read(), a.send(ctx))
+	return errors.Join(a.receive(), a.read(), a.send(ctx), a.keep())
 }
 
 // send publishes what is due, in the order in which the other side needs it,
@@ -351,6 +366,8 @@ func (a *Agent) handle(frame []byte) error {
 		err = a.answered(frame)
 	case t == wire.TypeRekeyNotice:
 		err = a.notice(frame)
+	case t == wire.TypeReceipt:
+		err = a.receipt(frame)
 	default:
 		err = wire.Malformed
 	}

@@ -3,15 +3,16 @@
 // publishes them to a collector, which cannot read them and neither can the
 // utility behind it (spec/protocol.md sections 2, 4, 5.4 and 6).
 //
-// An [Agent] needs a link to its collectors, a source of readings and a vault:
+// An [Agent] needs a link to its collectors, a source of readings, a vault for
+// its secrets and a ring for its readings:
 //
 //	          provision.Record
 //	                 │
 //	Source ──▶ ┌───────────┐ ──▶ Link.Publish
 //	 registers │   Agent   │      M1, M3, registration request, data
 //	           └───────────┘ ◀── Link.Receive
-//	                 │            M2, registration answer, rekey notice
-//	               Vault
+//	              │     │         M2, registration answer, rekey notice, receipt
+//	            Vault  Ring
 //
 // and goes through these states:
 //
@@ -27,11 +28,13 @@
 // A reading stays in the ring until newer ones need its place, 40 days later
 // unless set otherwise. It is pending until the collector has acknowledged the
 // message that carries it, and pending again when a rekey notice says that the
-// TTP could not open that message. A sealed message is sent again with the
-// same bytes only. Counters are reserved in the vault before they are used,
-// and after a start nothing is sealed under an epoch of the start before: the
-// agent negotiates a new one first.
+// TTP could not open that message, or a receipt that it has not got it. A
+// sealed message is sent again with the same bytes only. Counters are reserved
+// in the vault before they are used, and after a start nothing is sealed under
+// an epoch of the start before: the agent negotiates a new one first.
 //
-// The ring is in memory. What a meter had not sent when it stopped is gone;
-// since it sends registers and not intervals, no energy is.
+// A ring on a disk (package meter/ring) keeps over a stop what was not sent,
+// the message that was on its way, and what the collectors have acknowledged.
+// Without one the ring is in memory: what a meter had not sent when it stopped
+// is gone then. Since it sends registers and not intervals, no energy is.
 package meter

@@ -64,6 +64,7 @@ type double struct {
 	never    int
 
 	mute     bool                     // answers nothing
+	refuses  bool                     // M1s for used epochs, as a TTP does; else they fail the test
 	mutate   func(*wire.Answer)       // of M2, before it is encrypted
 	mangle   func(body []byte) []byte // of M2, after
 	register func(*wire.Registered)   // of the registration answer
@@ -81,6 +82,19 @@ type epochAtTTP struct {
 	key    *wireopen.Key
 	active bool
 	closed bool
+	down   wattveil.Counter // last used
+}
+
+// receipt is a receipt under the newest epoch.
+func (d *double) receipt(r wire.Receipt) []byte {
+	e := d.epochs[d.last.Low()]
+	e.down++
+	return d.receiptUnder(e, e.down, r)
+}
+
+func (d *double) receiptUnder(e *epochAtTTP, c wattveil.Counter, r wire.Receipt) []byte {
+	body := wire.SealReceipt(nil, d.meter, e.number, &e.keys.Down, c, r)
+	return d.secret.Tagged(testMeter, wire.Exchange{Type: wire.TypeReceipt, Low: e.number.Low(), Body: body})
 }
 
 func newDouble(t testing.TB, clock func() int64) *double {
@@ -215,9 +229,22 @@ func (d *double) takeM1(frame []byte) [][]byte {
 	}
 	e := d.epochs[x.Low]
 	if e == nil || !bytes.Equal(e.m1, x.Body) {
+		if d.refuses && d.used(x) {
+			d.never++
+			return nil
+		}
 		e = d.agree(x)
 	}
 	return [][]byte{d.secret.Tagged(testMeter, wire.Exchange{Type: wire.TypeM2, Low: x.Low, Body: e.m2})}
+}
+
+// used tells whether an M1 is for an epoch that is not above the last.
+func (d *double) used(x wire.Exchange) bool {
+	plain, err := open.Open(d.private, wire.LabelM1, x.Body)
+	must(d.t, err)
+	offer, err := wire.ParseOffer(plain)
+	must(d.t, err)
+	return offer.Epoch <= d.last
 }
 
 // agree opens an M1 and makes the epoch and its M2.

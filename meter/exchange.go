@@ -50,6 +50,9 @@ type session struct {
 	next    wattveil.Counter // first that was not used
 	expires time.Time        // by the device's clock
 	refused bool             // the TTP does not open it: nothing more is sealed
+
+	down     wire.DirectionKey
+	received wattveil.Counter // of the last receipt
 }
 
 // exchangeDue tells whether a new epoch is wanted, and whether only a rekey
@@ -219,6 +222,7 @@ func (a *Agent) key(x *exchange, keys *wire.SessionKeys, t [32]byte, lifetime ui
 		epoch:   x.epoch,
 		sealer:  wire.NewSealer(a.cfg.Provision.Meter, a.state.registration.meter, x.epoch, &keys.Up, a.tagKey),
 		expires: a.cfg.Now().Add(time.Duration(lifetime) * time.Second),
+		down:    keys.Down,
 	}
 	a.confirm = a.cfg.Provision.Secret.Tagged(a.cfg.Provision.Meter, wire.Exchange{
 		Type: wire.TypeM3, Low: x.epoch.Low(), Body: wire.Confirmation(keys.ConfirmM, t),
@@ -241,7 +245,8 @@ func (a *Agent) notice(frame []byte) error {
 	if a.out.n > 0 && a.out.epoch.Low() == low {
 		a.out.drop()
 	}
-	a.ring.refuse(low)
+	a.ledger.refuse(low)
+	a.unkept = true
 	if a.session != nil && a.session.epoch.Low() == low {
 		a.session.refused = true
 	}

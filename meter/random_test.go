@@ -21,9 +21,9 @@ type chaos struct {
 	on   bool
 }
 
-func newChaos(t *testing.T, seed uint64) *chaos {
+func newChaos(t *testing.T, seed uint64, change ...func(*rig)) *chaos {
 	c := &chaos{rng: rand.New(rand.NewPCG(seed, 1)), on: true}
-	c.rig = newRig(t, func(r *rig) {
+	c.rig = newRig(t, append(change, func(r *rig) {
 		r.net.held = true
 		r.net.publish = func([]byte) (bool, error) {
 			switch {
@@ -55,7 +55,7 @@ func newChaos(t *testing.T, seed uint64) *chaos {
 		if seed%3 == 0 {
 			r.source.step = 70_000
 		}
-	})
+	})...)
 	c.vault.fail = func() bool { return c.chance(10) }
 	return c
 }

@@ -279,6 +279,9 @@ func (a *Agent) adopt(next state, r *registration, m *material) error {
 		return err
 	}
 	if moved {
+		if err := a.forget(); err != nil {
+			return err
+		}
 		next.confirmed, next.before, next.reserved = nil, chain{}, 0
 	}
 	next.registration = r
@@ -288,22 +291,24 @@ func (a *Agent) adopt(next state, r *registration, m *material) error {
 	if kept != nil && (!bytes.Equal(kept.statement, r.statement) || !bytes.Equal(kept.ttpStatement, r.ttpStatement)) {
 		a.renewed, a.exchange = true, nil
 	}
-	if moved {
-		a.forget()
-	}
+	a.unkept = true
 	a.keys, a.requests, a.askNow, a.askedNow, a.timeless = m, nil, false, false, false
 	a.counts.Registrations++
 	a.cfg.Log.Info("registered", "meter", a.cfg.Provision.Meter)
 	return nil
 }
 
-// forget drops the session and every reading of the pseudonym before: sealed
-// under the new one they would tell the TTP that both are one meter.
-func (a *Agent) forget() {
-	a.counts.ReadingsDropped += uint64(a.ring.unsealed + a.out.n)
-	a.session, a.confirm = nil, nil
-	a.ring.clear()
+// forget drops the session and, durably, every reading of the pseudonym before:
+// sealed under the new one they would tell the TTP that both are one meter.
+func (a *Agent) forget() error {
+	if err := a.ring.Drop(a.ledger.tail); err != nil {
+		return localError{fmt.Errorf("drop the readings of the pseudonym before: %w", err)}
+	}
+	a.counts.ReadingsDropped += uint64(a.out.n)
+	a.counts.ReadingsDropped += uint64(a.ledger.advance(a.ledger.tail))
+	a.session, a.confirm, a.receipts = nil, nil, receipts{}
 	a.out.drop()
+	return nil
 }
 
 // drawBases draws what is subtracted from the registers of a new pseudonym.

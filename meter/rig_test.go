@@ -9,6 +9,7 @@ import (
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/clpke"
+	"github.com/wattveil/wattveil/meter/ring"
 	"github.com/wattveil/wattveil/meter/source"
 	"github.com/wattveil/wattveil/provision"
 	"github.com/wattveil/wattveil/wire"
@@ -136,9 +137,14 @@ type rig struct {
 	net    *network
 	vault  *memory
 	source *registers
+	disk   string // folder of the ring; in memory if empty
+	ring   *ring.Disk
 	cfg    Config
 	agent  *Agent
 }
+
+// onDisk gives a meter a ring that outlives its stops.
+func onDisk(r *rig) { r.disk = r.TempDir() }
 
 // newRig makes a meter at the start of 2026 that reads every quarter of an
 // hour from then on.
@@ -173,15 +179,23 @@ func pinned(r *rig) {
 func (r *rig) start() {
 	r.Helper()
 	var err error
+	if r.disk != "" {
+		r.ring, err = ring.Open(r.disk, ring.Options{Readings: defaultRingDays * secondsPerDay / quarter})
+		must(r, err)
+		r.cfg.Ring = r.ring
+	}
 	if r.agent, err = New(r.cfg); err != nil {
 		r.Fatal(err)
 	}
 }
 
-// restart is a stop and a start: the meter goes on with the next reading.
+// restart is a stop and a start: the meter goes on with the next reading. A
+// meter with a ring on disk finds it there.
 func (r *rig) restart() {
 	r.Helper()
-	r.cfg.First = r.agent.Status().NextReading
+	if r.disk == "" {
+		r.cfg.First = r.agent.Status().NextReading
+	}
 	r.start()
 }
 

@@ -1,19 +1,42 @@
 package meter
 
-import "github.com/wattveil/wattveil"
+import (
+	"github.com/wattveil/wattveil"
+)
 
-// slot is a reading as the source gave it, with the epoch that it was sealed
-// under: 24 bytes, since a meter keeps thousands.
+// Ring keeps the newest readings of a meter and, beside them, what the agent
+// knows of their way to the TTP. Readings are numbered as they come and have
+// rising times. *ring.Disk keeps them on a disk; without one in its [Config]
+// an agent keeps them in memory. One goroutine uses it at a time.
+type Ring interface {
+	// Load gives the state saved last, nil if there is none, the number of
+	// the oldest reading that is kept and that of the next to come. It is
+	// called once, at first.
+	Load() (state []byte, head, tail uint64, err error)
+	// Push adds a reading under the next number and gives the number of the
+	// oldest that is kept then. On an error nothing has changed.
+	Push(r wattveil.Reading) (head uint64, err error)
+	// Read appends to dst, as far as it has room, the readings from a number
+	// on, and stops before one that is damaged. If that is the first, it
+	// appends none.
+	Read(dst []wattveil.Reading, from uint64) ([]wattveil.Reading, error)
+	// Save keeps a state in the place of the one before, and sees to it that
+	// nothing stays undurable for long. It does not keep the slice.
+	Save(state []byte) error
+	// Drop forgets the readings below a number, durably.
+	Drop(below uint64) error
+}
+
+// slot is a reading as the registers gave it, in 16 bytes, since a meter keeps
+// thousands.
 type slot struct {
 	redacted
 	time       uint32 // Unix seconds
-	epoch      uint32 // 0: not sealed
 	importLow  uint32 // registers below 2^40 Wh
 	exportLow  uint32
 	importHigh uint8
 	exportHigh uint8
 	status     wattveil.Status
-	sent       bool // a message with it was acknowledged
 }
 
 func newSlot(r wattveil.Reading) slot {
@@ -35,95 +58,48 @@ func (s *slot) reading() wattveil.Reading {
 	}
 }
 
-// ring keeps the newest readings, in the order in which they were taken. It
-// numbers them from 0 and grows to its limit as they come.
-type ring struct {
+// memoryRing is a Ring that a stop empties. It grows to its limit as readings
+// come.
+type memoryRing struct {
 	redacted
-	slots    []slot
-	limit    int
-	head     uint64 // the oldest kept
-	tail     uint64 // the next to come
-	first    uint64 // nothing before it is unsealed
-	unsealed int
+	slots []slot
+	limit int
+	head  uint64
+	tail  uint64
 }
 
-func newRing(limit int) ring { return ring{limit: limit} }
+func newMemoryRing(limit int) *memoryRing { return &memoryRing{limit: limit} }
 
-func (g *ring) at(n uint64) *slot { return &g.slots[n%uint64(g.limit)] }
+func (g *memoryRing) at(n uint64) *slot { return &g.slots[n%uint64(g.limit)] }
 
-// push adds a reading and tells whether the place that it took was that of one
-// that was still to be sealed.
-func (g *ring) push(r wattveil.Reading) (dropped bool) {
+func (g *memoryRing) Load() (state []byte, head, tail uint64, err error) {
+	return nil, g.head, g.tail, nil
+}
+
+func (g *memoryRing) Push(r wattveil.Reading) (head uint64, err error) {
 	if len(g.slots) < g.limit {
 		g.slots = append(g.slots, slot{})
-	} else {
-		if dropped = g.at(g.head).epoch == 0; dropped {
-			g.unsealed--
-		}
-		g.head++
-		g.first = max(g.first, g.head)
 	}
 	*g.at(g.tail) = newSlot(r)
 	g.tail++
-	g.unsealed++
-	return dropped
+	if g.tail-g.head > uint64(g.limit) {
+		g.head++
+	}
+	return g.head, nil
 }
 
-// pending appends to dst, as far as it has room, the oldest readings that are
-// to be sealed and follow each other in the ring, and tells where they begin.
-func (g *ring) pending(dst []wattveil.Reading) (from uint64, out []wattveil.Reading) {
-	if g.unsealed == 0 {
-		g.first = g.tail
-		return g.first, dst
+func (g *memoryRing) Read(dst []wattveil.Reading, from uint64) ([]wattveil.Reading, error) {
+	for n := max(from, g.head); n < g.tail && len(dst) < cap(dst); n++ {
+		dst = append(dst, g.at(n).reading())
 	}
-	for g.first < g.tail && g.at(g.first).epoch != 0 {
-		g.first++
-	}
-	for n := g.first; n < g.tail && len(dst) < cap(dst); n++ {
-		s := g.at(n)
-		if s.epoch != 0 {
-			break
-		}
-		dst = append(dst, s.reading())
-	}
-	return g.first, dst
+	return dst, nil
 }
 
-// seal notes that n readings were sealed under an epoch and tells how many of
-// them were never acknowledged before.
-func (g *ring) seal(from uint64, n int, epoch wattveil.Epoch) (fresh int) {
-	for i := from; i < from+uint64(n); i++ {
-		s := g.at(i)
-		s.epoch = uint32(epoch)
-		if !s.sent {
-			fresh++
-		}
-	}
-	g.unsealed -= n
-	g.first = from + uint64(n)
-	return fresh
-}
+func (g *memoryRing) Save([]byte) error { return nil }
 
-// acknowledge notes that a message with n readings was acknowledged.
-func (g *ring) acknowledge(from uint64, n int) {
-	for i := max(from, g.head); i < from+uint64(n); i++ {
-		g.at(i).sent = true
+func (g *memoryRing) Drop(below uint64) error {
+	for ; g.head < min(below, g.tail); g.head++ {
+		*g.at(g.head) = slot{}
 	}
-}
-
-// refuse makes pending again what was sealed under an epoch with a low byte.
-func (g *ring) refuse(low byte) {
-	for n := g.tail; n > g.head; n-- {
-		if s := g.at(n - 1); s.epoch != 0 && wattveil.Epoch(s.epoch).Low() == low {
-			s.epoch = 0
-			g.unsealed++
-			g.first = min(g.first, n-1)
-		}
-	}
-}
-
-// clear drops all readings.
-func (g *ring) clear() {
-	clear(g.slots)
-	*g = ring{slots: g.slots[:0], limit: g.limit}
+	return nil
 }

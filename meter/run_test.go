@@ -141,7 +141,7 @@ func TestNothingLeaks(t *testing.T) {
 	a := r.agent
 	show := []any{
 		a, a.state, &a.state, a.state.registration, a.state.confirmed, a.state.before,
-		a.keys, a.session, a.ring, a.ring.slots, a.out, a.requests, r.cfg.Provision, a.Status(), []any{a},
+		a.keys, a.session, a.ring, a.ring.(*memoryRing).slots, a.held, a.ledger, a.out, a.requests, r.cfg.Provision, a.Status(), []any{a},
 	}
 	for _, v := range show {
 		fmt.Fprintf(&out, "%v %+v %#v %s %d\n", v, v, v, v, v)
@@ -197,7 +197,7 @@ func steady(t testing.TB) (step func()) {
 	}
 	a := r.agent
 	a.cfg.Link, a.cfg.Source, a.cfg.RingDays = acked{}, endless{}, 1
-	a.ring = newRing(96)
+	a.ring, a.ledger, a.limit = newMemoryRing(96), ledger{}, 96
 	a.session.expires = r.now.Add(100 * 365 * 24 * time.Hour)
 	ctx := context.Background()
 	return func() {

@@ -15,7 +15,8 @@ import (
 // vault for that many messages.
 const reserveBlock = 1024
 
-// outgoing is the one sealed data message that is not acknowledged.
+// outgoing is the one sealed data message that is not acknowledged. The ring
+// keeps it over a stop, so that it is sent again with the same bytes.
 type outgoing struct {
 	redacted
 	frame []byte
@@ -32,6 +33,9 @@ func (o *outgoing) drop() { o.frame, o.n, o.fresh = o.frame[:0], 0, 0 }
 func (a *Agent) read() error {
 	now := min(a.clock(), math.MaxUint32)
 	a.skip(now)
+	if err := a.pushHeld(); err != nil {
+		return err
+	}
 	var first error
 	for ; !a.ended && a.next <= now; a.next += int64(a.cfg.Resolution) {
 		r, err := a.cfg.Source.At(a.next)
@@ -45,7 +49,10 @@ func (a *Agent) read() error {
 				first = fmt.Errorf("take reading: %w", err)
 			}
 		default:
-			a.take(r)
+			if err := a.take(r); err != nil {
+				a.next += int64(a.cfg.Resolution)
+				return errors.Join(first, err)
+			}
 		}
 	}
 	return first
@@ -54,15 +61,15 @@ func (a *Agent) read() error {
 // skip passes over what the ring could not hold anyway.
 func (a *Agent) skip(now int64) {
 	due := (now-a.next)/int64(a.cfg.Resolution) + 1
-	if over := due - int64(a.ring.limit); over > 0 && !a.ended {
+	if over := due - int64(a.limit); over > 0 && !a.ended {
 		a.next += over * int64(a.cfg.Resolution)
 		a.counts.ReadingsMissing += uint64(over)
 	}
 }
 
-func (a *Agent) take(r wattveil.Reading) {
+func (a *Agent) take(r wattveil.Reading) error {
 	r.Time = a.next
-	if a.state.suspect {
+	if a.state.suspect || a.receipts.apart {
 		r.Status |= wattveil.StatusClock
 	}
 	if a.restarted && r.Time > a.started {
@@ -70,9 +77,31 @@ func (a *Agent) take(r wattveil.Reading) {
 		a.restarted = false
 	}
 	a.counts.ReadingsTaken++
-	if a.ring.push(r) {
-		a.counts.ReadingsDropped++
+	a.held, a.holds = r, true
+	return a.pushHeld()
+}
+
+// pushHeld gives the ring the reading that was taken last. While a full or
+// failed disk keeps it from that, no other is taken. What the TTP has by its
+// own word makes room.
+func (a *Agent) pushHeld() error {
+	if !a.holds {
+		return nil
 	}
+	head, err := a.ring.Push(a.held)
+	if err != nil && a.ledger.done > a.ledger.head {
+		if err = a.ring.Drop(a.ledger.done); err == nil {
+			head, err = a.ring.Push(a.held)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("keep reading: %w", err)
+	}
+	a.holds = false
+	a.ledger.push()
+	a.unkept = true
+	a.counts.ReadingsDropped += uint64(a.ledger.advance(head))
+	return nil
 }
 
 // sendReadings seals what is pending, a message at a time, and publishes it. A
@@ -93,7 +122,9 @@ func (a *Agent) sendReadings(ctx context.Context) error {
 
 func (a *Agent) acknowledged() {
 	o, c := &a.out, &a.counts
-	a.ring.acknowledge(o.from, o.n)
+	a.ledger.acknowledge(o.from, o.n)
+	a.receipts.sent(a.clock())
+	a.unkept = true
 	if c.MessagesSent == 0 {
 		c.FirstMessageBytes = len(o.frame)
 	}
@@ -110,9 +141,9 @@ func (a *Agent) seal() (bool, error) {
 	if s == nil || s.refused || s.next >= maxMessages {
 		return false, nil
 	}
-	from, readings := a.ring.pending(a.candidates[:0])
-	if len(readings) == 0 {
-		return false, nil
+	from, readings, err := a.pending()
+	if err != nil || len(readings) == 0 {
+		return false, err
 	}
 	for i, r := range readings {
 		readings[i] = a.state.registration.hide(r)
@@ -129,8 +160,33 @@ func (a *Agent) seal() (bool, error) {
 	o.frame = s.sealer.Append(o.frame[:0], s.next, block)
 	s.next++
 	o.from, o.n, o.epoch = from, n, s.epoch
-	o.fresh = a.ring.seal(from, n, s.epoch)
+	o.fresh = a.ledger.seal(from, n, s.epoch)
+	a.unkept = true
+	_ = a.keep() // tried again at the end of the step
 	return true, nil
+}
+
+// pending gives the oldest readings that are to be sealed and follow each other
+// in the ring, as many as a message may hold, and where they begin. What the
+// ring cannot read any more is lost.
+func (a *Agent) pending() (from uint64, readings []wattveil.Reading, err error) {
+	for {
+		from, to := a.ledger.pending()
+		room := min(to-from, uint64(cap(a.candidates)))
+		if room == 0 {
+			return from, nil, nil
+		}
+		readings, err := a.ring.Read(a.candidates[:0:room], from)
+		if err != nil {
+			return from, nil, fmt.Errorf("read the ring: %w", err)
+		}
+		if len(readings) > 0 {
+			return from, readings, nil
+		}
+		a.ledger.lose(from)
+		a.counts.ReadingsDropped++
+		a.cfg.Log.Warn("a damaged reading of the ring is lost", "meter", a.cfg.Provision.Meter)
+	}
 }
 
 // reserve sees to it that the session's next counter is reserved durably.

@@ -38,7 +38,8 @@ type Status struct {
 	ReadingsTaken   uint64
 	ReadingsMissing uint64 // the source failed, or they lay further back than the ring
 	ReadingsSent    uint64 // acknowledged, each counted once
-	ReadingsDropped uint64 // pushed out of the ring before they could be sent
+	ReadingsDropped uint64 // gone from the ring before they could be sent
+	ReadingsAsked   uint64 // sent once more because a receipt missed them
 	Pending         int    // taken and not acknowledged
 
 	MessagesSent      uint64 // data messages acknowledged
@@ -47,6 +48,11 @@ type Status struct {
 	Registrations     uint64 // answers accepted
 	Exchanges         uint64 // completed
 	Notices           uint64 // rekey notices that authenticated
+
+	Receipts       uint64 // accepted
+	LastReceipt    int64  // meter's time at the last one, Unix seconds; 0 before the first
+	DurableThrough int64  // the newest reading that it covers, Unix seconds
+	ReceiptOverdue bool   // none has come for 3 days
 
 	Refused map[wire.Class]uint64 // downlinks by the class of their refusal
 }
@@ -96,9 +102,11 @@ func (a *Agent) show() {
 	a.counts.State, a.counts.Epoch = a.standing()
 	a.counts.NextReading = a.next
 	a.counts.Ended = a.ended
-	a.counts.ClockSuspect = a.state.suspect
+	a.counts.ClockSuspect = a.state.suspect || a.receipts.apart
 	a.counts.ClockOffset = time.Duration(a.state.offset) * time.Second
-	a.counts.Pending = a.ring.unsealed + a.out.n
+	a.counts.Pending = a.ledger.unsealed + a.out.n
+	a.counts.LastReceipt, a.counts.DurableThrough = a.receipts.last, a.receipts.through
+	a.counts.ReceiptOverdue = !a.ended && a.receipts.overdue(a.clock())
 	a.counts.Meter = wattveil.Meter{}
 	if a.state.registration != nil {
 		a.counts.Meter = a.state.registration.meter
