@@ -31,7 +31,7 @@ type Bill struct {
 	From         string `json:"from"`          // RFC 3339 with the zone's offset; see Time
 	ImportKWh    string `json:"import_kwh"`    // 3 decimals
 	Issuer       string `json:"issuer"`        // name of the TTP
-	Lines        []Line `json:"lines"`         // import and export by band, standing, tax
+	Lines        []Line `json:"lines"`         // energy by band, fees, demand, taxes
 	Subject      string `json:"subject"`       // of SubjectOf
 	Tariff       string `json:"tariff"`        // the tariff's id
 	TariffDigest string `json:"tariff_digest"` // of the tariff's canonical form, base64url
@@ -44,12 +44,20 @@ type Bill struct {
 // Line is one priced quantity. It has the fields of rating.Line, so that the
 // one converts to the other.
 type Line struct {
-	Amount   string `json:"amount"`         // minor units of the currency; negative is a credit
-	Band     string `json:"band,omitempty"` // of import and export lines only
-	Kind     string `json:"kind"`           // "import", "export", "standing" or "tax"
-	Price    string `json:"price"`          // per unit; for tax the fraction
-	Quantity string `json:"quantity"`       // kWh with 3 decimals; days; for tax the amount taxed
-	Unit     string `json:"unit"`           // "kWh", "day"; for tax the currency
+	Amount   string `json:"amount"`            // minor units of the currency; negative is a credit
+	Band     string `json:"band,omitempty"`    // of import and export lines only
+	Kind     string `json:"kind"`              // "import", "export", "standing", "tax" and others
+	Minutes  int    `json:"minutes,omitempty"` // of demand lines: length of the means
+	Month    string `json:"month,omitempty"`   // of demand lines, like 2018-03
+	Name     string `json:"name,omitempty"`    // of what there can be several of in a kind
+	Note     string `json:"note,omitempty"`    // of demand lines: what is unusual
+	On       string `json:"on,omitempty"`      // of tax lines: kinds of lines, joined by commas
+	Price    string `json:"price,omitempty"`   // per unit; for tax the fraction; none where a series has the prices
+	Quantity string `json:"quantity"`          // kWh and kW with 3 decimals; days; months; for tax the amount taxed
+	Series   string `json:"series,omitempty"`  // digest of the price series for the period
+	Share    string `json:"share,omitempty"`   // of demand lines: part of a month
+	Tier     int    `json:"tier,omitempty"`    // from 1, where there are several
+	Unit     string `json:"unit"`              // "kWh", "day", "month", "kW"; for tax the currency
 }
 
 // Time writes an instant as a bill does: RFC 3339 in whole seconds with the

@@ -1,6 +1,7 @@
 package bill
 
 import (
+	"cmp"
 	"encoding/base64"
 	"slices"
 	"strconv"
@@ -27,10 +28,17 @@ const (
 	kindImport   = "import"
 	kindExport   = "export"
 	kindStanding = "standing"
+	kindGrid     = "grid"
+	kindLevy     = "levy"
+	kindDemand   = "demand"
+	kindMinimum  = "minimum"
+	kindCredit   = "credit"
 	kindTax      = "tax"
 )
 
-func kinds() []string { return []string{kindImport, kindExport, kindStanding, kindTax} }
+func kinds() []string {
+	return []string{kindImport, kindExport, kindStanding, kindGrid, kindLevy, kindDemand, kindMinimum, kindCredit, kindTax}
+}
 
 // Check recomputes what needs no readings: the formats, the order of the
 // lines, each amount, the tax, the total and the energies (spec/bill.md
@@ -47,15 +55,17 @@ func Check(b Bill) error {
 }
 
 type checker struct {
-	b        Bill
-	currency tariff.Currency
-	days     int64 // local days that the period touches
-	numbers  []numbers
+	b           Bill
+	currency    tariff.Currency
+	first, last int64 // local days that the period touches
+	numbers     []numbers
+	total       tariff.Decimal // of the lines so far
 }
 
-// numbers are the numbers of a line.
+// numbers are the numbers of a line. Where a line has no price or no share,
+// that is 0 or 1.
 type numbers struct {
-	quantity, price, amount tariff.Decimal
+	quantity, price, share, amount tariff.Decimal
 }
 
 func (c *checker) names() error {
@@ -118,7 +128,7 @@ func (c *checker) period() error {
 	if !from.Before(to) {
 		return refuse(ErrField, "the period is empty: it ends at %s, not after %s", c.b.To, c.b.From)
 	}
-	c.days = localDay(to.Add(-time.Second)) - localDay(from) + 1
+	c.first, c.last = localDay(from), localDay(to.Add(-time.Second))
 	return nil
 }
 
@@ -140,21 +150,22 @@ func localDay(t time.Time) int64 {
 	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix() / (24 * 60 * 60)
 }
 
-// lines checks each line by itself and their order: by kind, then by band.
+// lines checks each line by itself and their order: by kind, then by band or
+// name, month and tier.
 func (c *checker) lines() error {
 	if n := len(c.b.Lines); n == 0 || n > maxLines {
 		return refuse(ErrLines, "there are %d lines, want 1 to %d", n, maxLines)
 	}
-	rank, band := -1, ""
+	c.total = c.currency.Zero()
 	for i, l := range c.b.Lines {
-		if err := c.line(i, l); err != nil {
+		if err := c.line("line "+strconv.Itoa(i+1), l); err != nil {
 			return err
 		}
-		r := slices.Index(kinds(), l.Kind)
-		if r < rank || r == rank && l.Band <= band {
-			return refuse(ErrLines, "line %d (%s %s) is out of order: want import, export, standing, tax, by rising band", i+1, l.Kind, l.Band)
+		if i > 0 && compareLines(c.b.Lines[i-1], l) >= 0 {
+			return refuse(ErrLines, "line %d (%s %s%s) is out of order: want %s, by rising band, name, month and tier",
+				i+1, l.Kind, l.Band, l.Name, strings.Join(kinds(), ", "))
 		}
-		rank, band = r, l.Band
+		c.total = c.total.Add(c.numbers[i].amount)
 	}
 	if c.b.Lines[0].Kind != kindImport {
 		return refuse(ErrLines, "there is no import line")
@@ -162,77 +173,16 @@ func (c *checker) lines() error {
 	return nil
 }
 
-// unit is what a kind of line counts in, and with how many decimals.
-func (c *checker) unit(kind string) (unit string, decimals int) {
-	switch kind {
-	case kindImport, kindExport:
-		return "kWh", 3
-	case kindStanding:
-		return "day", 0
-	default:
-		return c.currency.String(), c.currency.Decimals()
-	}
+func compareLines(a, b Line) int {
+	return cmp.Or(
+		cmp.Compare(slices.Index(kinds(), a.Kind), slices.Index(kinds(), b.Kind)),
+		cmp.Compare(a.Band, b.Band), cmp.Compare(a.Name, b.Name),
+		cmp.Compare(a.Month, b.Month), cmp.Compare(a.Tier, b.Tier),
+	)
 }
 
-func (c *checker) line(i int, l Line) error {
-	where := "line " + strconv.Itoa(i+1)
-	if !slices.Contains(kinds(), l.Kind) {
-		return refuse(ErrField, "%s: kind %.20q is not known", where, l.Kind)
-	}
-	banded := l.Kind == kindImport || l.Kind == kindExport
-	if banded != (l.Band != "") || banded && !isName(l.Band) {
-		return refuse(ErrField, "%s: band %.40q does not suit a line of kind %s", where, l.Band, l.Kind)
-	}
-	unit, decimals := c.unit(l.Kind)
-	if l.Unit != unit {
-		return refuse(ErrField, "%s: unit is %.20q, want %q", where, l.Unit, unit)
-	}
-	var n numbers
-	var err error
-	if n.quantity, err = tariff.ParseDecimal(l.Quantity); err != nil || n.quantity.Decimals() != decimals {
-		return refuse(ErrField, "%s: quantity %.40q is not a number with %d decimals", where, l.Quantity, decimals)
-	}
-	if n.price, err = tariff.ParseDecimal(l.Price); err != nil || n.price.Sign() < 0 {
-		return refuse(ErrField, "%s: price %.40q is not a number from 0 on", where, l.Price)
-	}
-	if n.amount, err = c.currency.ParseAmount(l.Amount); err != nil {
-		return refuse(ErrField, "%s: amount: %v", where, err)
-	}
-	c.numbers = append(c.numbers, n)
-	return c.amount(where, l.Kind, n)
-}
-
-// amount checks a line's arithmetic and range.
-func (c *checker) amount(where, kind string, n numbers) error {
-	want := c.currency.Amount(n.quantity, n.price)
-	switch kind {
-	case kindExport:
-		want = want.Neg()
-		if n.quantity.Sign() <= 0 {
-			return refuse(ErrField, "%s: an export line needs a quantity above 0", where)
-		}
-	case kindImport:
-		if n.quantity.Sign() < 0 {
-			return refuse(ErrField, "%s: the quantity is negative", where)
-		}
-	case kindStanding:
-		if n.quantity.Sign() <= 0 || n.quantity.Cmp(tariff.NewDecimal(c.days, 0)) > 0 {
-			return refuse(ErrStanding, "%s: %s days, the period touches %d", where, n.quantity, c.days)
-		}
-	case kindTax:
-		if n.price.Cmp(tariff.NewDecimal(1, 0)) > 0 {
-			return refuse(ErrField, "%s: the tax is %s, want a fraction from 0 to 1", where, n.price)
-		}
-	}
-	if n.amount.Cmp(want) != 0 {
-		return refuse(ErrAmount, "%s: the amount is %s, %s times %s is %s", where, n.amount, n.quantity, n.price, want)
-	}
-	return nil
-}
-
-// sums checks the tax base, the total and the energies.
+// sums checks the taxes' bases, the total and the energies.
 func (c *checker) sums() error {
-	total := c.currency.Zero()
 	imported, exported := tariff.NewDecimal(0, 3), tariff.NewDecimal(0, 3)
 	for i, l := range c.b.Lines {
 		n := c.numbers[i]
@@ -242,14 +192,13 @@ func (c *checker) sums() error {
 		case kindExport:
 			exported = exported.Add(n.quantity)
 		case kindTax:
-			if n.quantity.Cmp(total) != 0 {
-				return refuse(ErrTax, "the tax is on %s, the sum of the other lines is %s", n.quantity, total)
+			if base := c.base(l); n.quantity.Cmp(base) != 0 {
+				return refuse(ErrTax, "the tax is on %s, the sum of the %s is %s", n.quantity, taxed(l), base)
 			}
 		}
-		total = total.Add(n.amount)
 	}
-	if c.b.Total != total.String() {
-		return refuse(ErrTotal, "the total is %.40q, the sum of the lines is %s", c.b.Total, total)
+	if c.b.Total != c.total.String() {
+		return refuse(ErrTotal, "the total is %.40q, the sum of the lines is %s", c.b.Total, c.total)
 	}
 	if c.b.ImportKWh != imported.String() {
 		return refuse(ErrEnergy, "import_kwh is %.40q, the sum of the lines is %s", c.b.ImportKWh, imported)
@@ -258,4 +207,23 @@ func (c *checker) sums() error {
 		return refuse(ErrEnergy, "export_kwh is %.40q, the sum of the lines is %s", c.b.ExportKWh, exported)
 	}
 	return nil
+}
+
+// base is the sum of the amounts that a tax line is on.
+func (c *checker) base(tax Line) tariff.Decimal {
+	on := strings.Split(tax.On, ",")
+	sum := c.currency.Zero()
+	for i, l := range c.b.Lines {
+		if l.Kind != kindTax && (tax.On == "" || slices.Contains(on, l.Kind)) {
+			sum = sum.Add(c.numbers[i].amount)
+		}
+	}
+	return sum
+}
+
+func taxed(tax Line) string {
+	if tax.On == "" {
+		return "other lines"
+	}
+	return "lines of " + tax.On
 }

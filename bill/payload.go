@@ -28,7 +28,11 @@ func billMembers() []member {
 func lineMembers() []member {
 	return []member{
 		{name: "amount", begins: '"'}, {name: "band", begins: '"', optional: true}, {name: "kind", begins: '"'},
-		{name: "price", begins: '"'}, {name: "quantity", begins: '"'}, {name: "unit", begins: '"'},
+		{name: "minutes", optional: true}, {name: "month", begins: '"', optional: true},
+		{name: "name", begins: '"', optional: true}, {name: "note", begins: '"', optional: true},
+		{name: "on", begins: '"', optional: true}, {name: "price", begins: '"', optional: true},
+		{name: "quantity", begins: '"'}, {name: "series", begins: '"', optional: true},
+		{name: "share", begins: '"', optional: true}, {name: "tier", optional: true}, {name: "unit", begins: '"'},
 	}
 }
 
@@ -112,7 +116,7 @@ func checkObject(where string, object map[string]json.RawMessage, want []member)
 		case !ok && m.optional:
 		case !ok:
 			return refuse(ErrMember, "%s lacks %q", where, m.name)
-		case m.begins != 0 && raw[0] != m.begins:
+		case m.begins != 0 && raw[0] != m.begins, m.begins == 0 && (raw[0] < '0' || raw[0] > '9'):
 			return refuse(ErrMember, "%s has %q of another type", where, m.name)
 		}
 	}

@@ -15,22 +15,29 @@ type Fault string
 const (
 	ErrPeriod   Fault = "the period is empty, or not in whole seconds of the years 1970 to 9998"
 	ErrNotValid Fault = "the period starts before the tariff is valid"
+	ErrExpired  Fault = "the period ends after the tariff does"
 	ErrOutside  Fault = "an interval is outside the period"
 	ErrOrder    Fault = "intervals overlap or are out of order"
 	ErrGap      Fault = "readings are missing"
 	ErrLong     Fault = "an interval is longer than the meter's resolution: a reading in it is missing"
 	ErrEnergy   Fault = "an energy is negative or beyond what a connection can carry"
+	ErrNoSeries Fault = "a price series that the tariff names is not given"
+	ErrCurrency Fault = "a price series is in another currency than the tariff"
+	ErrNoPrice  Fault = "a price series has no price for a part of the period"
+	ErrSteps    Fault = "an interval lies in several steps of a price series: finer readings are needed"
 )
 
 // Error is the fault.
 func (f Fault) Error() string { return string(f) }
 
 // Error is a refusal to rate: the fault, and from when to when, in the
-// tariff's zone. For [ErrNotValid], To is when the tariff starts. It names no
-// energy.
+// tariff's zone. For [ErrNotValid], To is when the tariff starts; for
+// [ErrExpired], From is when the period ends and To when the tariff does. It
+// names no energy.
 type Error struct {
 	Fault    Fault
 	From, To time.Time
+	Series   string // name of the price series that is at fault, else empty
 }
 
 // Error is one line.
@@ -42,6 +49,10 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("rating: readings are missing between %s and %s (%s)", from, to, zone)
 	case ErrNotValid:
 		return fmt.Sprintf("rating: the period starts at %s, the tariff at %s (%s)", from, to, zone)
+	case ErrExpired:
+		return fmt.Sprintf("rating: the period ends at %s, the tariff at %s (%s)", from, to, zone)
+	case ErrNoSeries, ErrCurrency, ErrNoPrice, ErrSteps:
+		return fmt.Sprintf("rating: %s: %s, %s to %s (%s)", e.Fault, e.Series, from, to, zone)
 	default:
 		return fmt.Sprintf("rating: %s: %s to %s (%s)", e.Fault, from, to, zone)
 	}
@@ -53,6 +64,11 @@ func (e *Error) Unwrap() error { return e.Fault }
 func (s *sum) fault(f Fault, from, to int64) error {
 	zone := s.t.Zone()
 	return &Error{Fault: f, From: time.Unix(from, 0).In(zone), To: time.Unix(to, 0).In(zone)}
+}
+
+func (s *sum) seriesFault(f Fault, series string, from, to int64) error {
+	zone := s.t.Zone()
+	return &Error{Fault: f, Series: series, From: time.Unix(from, 0).In(zone), To: time.Unix(to, 0).In(zone)}
 }
 
 // order checks the place of an interval that begins a span, before the tariff

@@ -18,13 +18,21 @@ const (
 const (
 	maxPrice   = 1_000_000 // per kWh or day, in the tariff's currency
 	maxPercent = 100
+	maxTierKWh = 1_000_000_000
+	maxTierKW  = 1_000_000
+	maxStepKW  = 1000
+	maxMonths  = 24 // that a ratchet looks back
 )
 
 // percentDecimals leaves room for the two decimals of the fraction.
 const percentDecimals = maxFrac - 2
 
-// dayNames are the days in the order of [time.Weekday].
-var dayNames = [...]string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
+// dayNames are the day types: the days in the order of [time.Weekday], and
+// holidays.
+var dayNames = [...]string{"sun", "mon", "tue", "wed", "thu", "fri", "sat", "hol"}
+
+// holiday is the day type of holidays.
+const holiday = len(dayNames) - 1
 
 const secondsPerDay = 86400
 
@@ -63,18 +71,34 @@ func (c *checker) tariff(doc Document) *Tariff {
 		c.add("currency", err.Error(), "")
 	}
 	t.zone = c.zone(doc.Timezone)
-	t.validFrom = c.date("valid_from", doc.ValidFrom, t.zone)
+	c.validity(t)
+	c.calendar(t)
 	c.bands(t)
+	c.demands(t)
 	c.windows(t)
-	if doc.Standing != nil {
-		price := c.price("standing.per_day", doc.Standing.PerDay)
-		t.standing = &price
-	}
-	if doc.TaxPercent != "" {
-		fraction := c.number("tax_percent", doc.TaxPercent, percentDecimals, maxPercent).Percent()
-		t.tax = &fraction
-	}
+	c.charges(t)
+	c.sums(t)
+	c.notes(doc.Notes)
 	return t
+}
+
+// validity checks from when to when the tariff holds, and what it replaces.
+func (c *checker) validity(t *Tariff) {
+	doc := t.doc
+	t.validFrom = c.date("valid_from", doc.ValidFrom, t.zone)
+	if doc.ValidTo != "" {
+		t.validTo = c.date("valid_to", doc.ValidTo, t.zone)
+		if !t.validTo.IsZero() && !t.validTo.After(t.validFrom) {
+			c.add("valid_to", doc.ValidTo+" is not after valid_from", "it is the first day that the tariff does not price")
+		}
+	}
+	switch {
+	case doc.Replaces == "":
+	case !isName(doc.Replaces, maxID):
+		c.add("replaces", fmt.Sprintf("%.80q is not a tariff's id", doc.Replaces), nameFix(maxID))
+	case doc.Replaces == doc.ID:
+		c.add("replaces", "is the tariff's own id", "name the tariff before it; a change of prices is another id")
+	}
 }
 
 // number checks a decimal from 0 to limit.
@@ -174,16 +198,113 @@ func (c *checker) bands(t *Tariff) {
 	slices.SortFunc(t.bands, func(a, b Rate) int { return strings.Compare(a.Band, b.Band) })
 	for i := range t.bands {
 		r := &t.bands[i]
-		b := bands[r.Band]
 		at := join(path, r.Band)
 		if !isName(r.Band, maxBandName) {
 			c.add(at, "is not a band's name", nameFix(maxBandName))
 		}
+		c.imports(at, bands[r.Band], r)
+		c.exports(at, bands[r.Band], r)
+	}
+}
+
+// imports checks what energy taken costs.
+func (c *checker) imports(at string, b Band, r *Rate) {
+	switch given(b.Import != "", b.ImportSeries != "", len(b.Tiers) > 0) {
+	case 0:
+		c.add(join(at, "import"), "is missing", "give a price, import_series or tiers")
+		return
+	case 1:
+	default:
+		c.add(at, "has several of import, import_series and tiers", "leave one")
+		return
+	}
+	switch {
+	case b.Import != "":
 		r.Import = c.price(join(at, "import"), b.Import)
-		if b.Export != "" {
-			r.Export = c.price(join(at, "export"), b.Export)
+	case b.ImportSeries != "":
+		r.ImportSeries = c.seriesName(join(at, "import_series"), b.ImportSeries)
+	default:
+		limits := make([]tierText, len(b.Tiers))
+		for i, tier := range b.Tiers {
+			limits[i] = tierText{price: tier.Import, upTo: tier.UpToKWh}
+		}
+		r.Tiers = c.tiers(join(at, "tiers"), "import", "up_to_kwh", maxTierKWh, limits)
+		r.Import = r.Tiers[0].Price
+	}
+	r.TiersPerDay = b.TiersPer == "day"
+	switch {
+	case b.TiersPer == "":
+	case len(b.Tiers) == 0:
+		c.add(join(at, "tiers_per"), "stands without tiers", "leave it out")
+	case b.TiersPer != "day" && b.TiersPer != "month":
+		c.add(join(at, "tiers_per"), fmt.Sprintf("%.20q is not known", b.TiersPer), "want day or month")
+	}
+}
+
+// exports checks what energy given earns.
+func (c *checker) exports(at string, b Band, r *Rate) {
+	switch {
+	case b.Export != "" && b.ExportSeries != "":
+		c.add(at, "has both export and export_series", "leave one")
+	case b.Export != "":
+		r.Export = c.price(join(at, "export"), b.Export)
+	case b.ExportSeries != "":
+		r.ExportSeries = c.seriesName(join(at, "export_series"), b.ExportSeries)
+	}
+}
+
+func (c *checker) seriesName(path, name string) string {
+	if !isName(name, maxID) {
+		c.add(path, fmt.Sprintf("%.80q is not a series' name", name), nameFix(maxID))
+	}
+	return name
+}
+
+// given counts what is there.
+func given(list ...bool) int {
+	n := 0
+	for _, there := range list {
+		if there {
+			n++
 		}
 	}
+	return n
+}
+
+// tierText is a tier as written, of energy or of demand.
+type tierText struct{ price, upTo string }
+
+// tiers checks prices and rising ends; price and upTo are the members' names.
+func (c *checker) tiers(path, price, upTo string, limit int64, texts []tierText) []Limit {
+	if n := len(texts); n < 2 || n > maxTiers {
+		c.add(path, fmt.Sprintf("has %d tiers", n), fmt.Sprintf("want 2 to %d; one price needs no tiers", maxTiers))
+	}
+	list := make([]Limit, len(texts))
+	for i, text := range texts {
+		at := index(path, i)
+		list[i].Price = c.price(join(at, price), text.price)
+		last := i == len(texts)-1
+		switch {
+		case last && text.upTo != "":
+			c.add(join(at, upTo), "ends the last tier", "leave it out: the last tier has no end")
+		case last:
+		default:
+			list[i].UpTo = c.quantity(join(at, upTo), text.upTo, limit)
+			if i > 0 && list[i].UpTo.Cmp(list[i-1].UpTo) <= 0 {
+				c.add(join(at, upTo), fmt.Sprintf("%q is not above the tier before", text.upTo), "sort the tiers")
+			}
+		}
+	}
+	return list
+}
+
+// quantity checks a decimal above 0 with at most 3 decimals.
+func (c *checker) quantity(path, s string, limit int64) Decimal {
+	d := c.number(path, s, 3, limit)
+	if s != "" && d.Sign() == 0 {
+		c.add(path, "is 0", "want more than 0")
+	}
+	return d
 }
 
 // band finds a band's place by name, and reports an unknown one.

@@ -8,12 +8,12 @@ import (
 )
 
 // roundingDigits is the precision at which amounts are rounded. The product of
-// two decimals as long as [ParseDecimal] allows has at most 52 digits.
+// three decimals as long as [ParseDecimal] allows has at most 78 digits.
 const roundingDigits = 80
 
 // Currency is an ISO 4217 currency with its minor unit. The number of its
 // decimals is CLDR's, as golang.org/x/text carries it (spec/tariff.md section
-// 5 lists those that do not have two).
+// 6 lists those that do not have two).
 type Currency struct {
 	code     string
 	decimals int
@@ -56,18 +56,19 @@ func (c Currency) Zero() Decimal { return NewDecimal(0, c.decimals) }
 
 // Amount is quantity times price, rounded once, half away from zero, to the
 // minor unit. It is never a negative zero.
-func (c Currency) Amount(quantity, price Decimal) Decimal {
-	var product, amount Decimal
+func (c Currency) Amount(quantity, price Decimal) Decimal { return c.Round(quantity.Mul(price)) }
+
+// Round rounds an exact amount to the minor unit, half away from zero. It is
+// never a negative zero.
+func (c Currency) Round(amount Decimal) Decimal {
+	var r Decimal
 	ctx := apd.BaseContext
 	ctx.Rounding = apd.RoundHalfUp // of the magnitude, so away from zero
-	if _, err := ctx.Mul(&product.d, &quantity.d, &price.d); err != nil {
-		panic("tariff: product of bounded decimals: " + err.Error())
-	}
 	ctx.Precision = roundingDigits
-	if _, err := ctx.Quantize(&amount.d, &product.d, -int32(c.decimals)); err != nil {
+	if _, err := ctx.Quantize(&r.d, &amount.d, -int32(c.decimals)); err != nil {
 		panic("tariff: rounding a bounded decimal: " + err.Error())
 	}
-	return amount.plainZero()
+	return r.plainZero()
 }
 
 // ParseAmount reads an amount that has exactly the currency's decimals.

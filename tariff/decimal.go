@@ -2,6 +2,7 @@ package tariff
 
 import (
 	"fmt"
+	"math/big"
 
 	"github.com/cockroachdb/apd/v3"
 )
@@ -107,6 +108,52 @@ func (d Decimal) Add(e Decimal) Decimal {
 		panic("tariff: sum of bounded decimals: " + err.Error())
 	}
 	return r.plainZero()
+}
+
+// Mul is the exact product of d and e, with the decimals of both.
+func (d Decimal) Mul(e Decimal) Decimal {
+	var r Decimal
+	if _, err := apd.BaseContext.Mul(&r.d, &d.d, &e.d); err != nil {
+		panic("tariff: product of bounded decimals: " + err.Error())
+	}
+	return r.plainZero()
+}
+
+// Rat is d as a rational number.
+func (d Decimal) Rat() *big.Rat {
+	n := d.d.Coeff.MathBigInt()
+	if d.d.Negative {
+		n.Neg(n)
+	}
+	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(d.d.Exponent, -d.d.Exponent))), nil)
+	if d.d.Exponent > 0 {
+		return new(big.Rat).SetInt(n.Mul(n, scale))
+	}
+	return new(big.Rat).SetFrac(n, scale)
+}
+
+// RoundRat is a rational number with so many decimals, rounded half away from
+// zero.
+func RoundRat(r *big.Rat, decimals int) Decimal {
+	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(decimals)), nil)
+	// Twice the numerator, and the denominator more, over twice the
+	// denominator: floor(x + 1/2) of the magnitude.
+	n := new(big.Int).Mul(new(big.Int).Abs(r.Num()), scale)
+	n.Lsh(n, 1).Add(n, r.Denom())
+	n.Quo(n, new(big.Int).Lsh(r.Denom(), 1))
+	if r.Sign() < 0 {
+		n.Neg(n)
+	}
+	return NewBigDecimal(n, decimals)
+}
+
+// NewBigDecimal is n·10^-decimals.
+func NewBigDecimal(n *big.Int, decimals int) Decimal {
+	var d Decimal
+	d.d.Coeff.SetMathBigInt(new(big.Int).Abs(n))
+	d.d.Negative = n.Sign() < 0
+	d.d.Exponent = -int32(decimals)
+	return d.plainZero()
 }
 
 // Percent is d/100, as a fraction with two decimals more.

@@ -6,14 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"unicode/utf8"
 )
 
-// Limits on the text and on the lists in it.
+// Limits on texts.
 const (
-	maxSize    = 64 << 10
-	maxBands   = 24
-	maxWindows = 256
+	maxSize       = 64 << 10
+	maxSeriesSize = 4 << 20
 )
 
 // Parse reads a tariff in JSON (spec/tariff.md section 2). It refuses members
@@ -30,18 +30,9 @@ func Parse(data []byte) (*Tariff, error) {
 }
 
 func decode(data []byte) (Document, error) {
-	var r reader
-	if len(data) > maxSize {
-		r.add("", fmt.Sprintf("has %d bytes", len(data)), fmt.Sprintf("a tariff has at most %d", maxSize))
-		return Document{}, r.err()
-	}
-	if !utf8.Valid(data) {
-		r.add("", "is not UTF-8", "save the file as UTF-8")
-		return Document{}, r.err()
-	}
-	var raw json.RawMessage
-	if err := json.Unmarshal(data, &raw); err != nil {
-		r.add("", "is not JSON: "+syntax(data, err), "")
+	r := reader{problems{what: "tariff"}}
+	raw, ok := r.text(data, maxSize)
+	if !ok {
 		return Document{}, r.err()
 	}
 	doc := r.document(raw)
@@ -65,68 +56,22 @@ type reader struct {
 	problems
 }
 
-func (r *reader) document(raw json.RawMessage) Document {
-	m := r.object("", raw)
-	d := Document{
-		ID:         m.text("id", required),
-		Currency:   m.text("currency", required),
-		Timezone:   m.text("timezone", required),
-		ValidFrom:  m.text("valid_from", required),
-		TaxPercent: m.text("tax_percent", optional),
+// text checks that a whole text is JSON of at most limit bytes.
+func (r *reader) text(data []byte, limit int) (json.RawMessage, bool) {
+	if len(data) > limit {
+		r.add("", fmt.Sprintf("has %d bytes", len(data)), fmt.Sprintf("a %s has at most %d", r.what, limit))
+		return nil, false
 	}
-	if raw, ok := m.take("energy", required); ok {
-		d.Energy = r.energy(m.at("energy"), raw)
+	if !utf8.Valid(data) {
+		r.add("", "is not UTF-8", "save the file as UTF-8")
+		return nil, false
 	}
-	if raw, ok := m.take("standing", optional); ok {
-		s := r.object(m.at("standing"), raw)
-		d.Standing = &Standing{PerDay: s.text("per_day", required)}
-		s.end()
+	var raw json.RawMessage
+	if err := json.Unmarshal(data, &raw); err != nil {
+		r.add("", "is not JSON: "+syntax(data, err), "")
+		return nil, false
 	}
-	m.end()
-	return d
-}
-
-func (r *reader) energy(path string, raw json.RawMessage) Energy {
-	m := r.object(path, raw)
-	e := Energy{Default: m.text("default", required)}
-	if raw, ok := m.take("bands", required); ok {
-		e.Bands = r.bands(m.at("bands"), raw)
-	}
-	if raw, ok := m.take("windows", optional); ok {
-		for i, raw := range r.array(m.at("windows"), raw, maxWindows) {
-			e.Windows = append(e.Windows, r.window(index(m.at("windows"), i), raw))
-		}
-	}
-	m.end()
-	return e
-}
-
-func (r *reader) bands(path string, raw json.RawMessage) map[string]Band {
-	m := r.object(path, raw)
-	bands := make(map[string]Band, len(m.members))
-	for _, name := range m.names() {
-		raw, _ := m.take(name, required)
-		b := r.object(m.at(name), raw)
-		bands[name] = Band{Import: b.text("import", required), Export: b.text("export", optional)}
-		b.end()
-	}
-	return bands
-}
-
-func (r *reader) window(path string, raw json.RawMessage) Window {
-	m := r.object(path, raw)
-	w := Window{
-		Band: m.text("band", required),
-		From: m.text("from", required),
-		To:   m.text("to", required),
-	}
-	if raw, ok := m.take("days", required); ok {
-		for i, raw := range r.array(m.at("days"), raw, len(dayNames)) {
-			w.Days = append(w.Days, r.string(index(m.at("days"), i), raw))
-		}
-	}
-	m.end()
-	return w
+	return raw, true
 }
 
 // string reads a string that is not empty.
@@ -141,6 +86,23 @@ func (r *reader) string(path string, raw json.RawMessage) string {
 		r.add(path, "is empty", "give a value or leave the member out")
 	}
 	return s
+}
+
+// whole reads a number without sign, fraction and exponent, of at most 9
+// digits. 0 stands for one that is refused.
+func (r *reader) whole(path string, raw json.RawMessage) int {
+	const fix = "write a whole number like 30"
+	raw = bytes.TrimLeft(raw, " \t\r\n")
+	if kind := kindOf(raw); kind != "a number" {
+		r.add(path, "is "+kind, fix)
+		return 0
+	}
+	n, err := strconv.ParseUint(string(raw), 10, 30)
+	if err != nil {
+		r.add(path, fmt.Sprintf("%.20q is not a whole number", raw), fix)
+		return 0
+	}
+	return int(n)
 }
 
 // array reads a list of at most limit elements.
@@ -233,6 +195,38 @@ func (o *object) text(name string, p presence) string {
 		return ""
 	}
 	return o.r.string(o.at(name), raw)
+}
+
+// whole takes a member that is a whole number.
+func (o *object) whole(name string) int {
+	raw, ok := o.take(name, required)
+	if !ok {
+		return 0
+	}
+	return o.r.whole(o.at(name), raw)
+}
+
+// texts takes a member that is a list of strings, which may be missing.
+func (o *object) texts(name string, limit int, p presence) []string {
+	var list []string
+	for i, raw := range o.list(name, limit, p) {
+		list = append(list, o.r.string(index(o.at(name), i), raw))
+	}
+	return list
+}
+
+// list takes a member that is a list with at least one element.
+func (o *object) list(name string, limit int, p presence) []json.RawMessage {
+	raw, ok := o.take(name, p)
+	if !ok {
+		return nil
+	}
+	before := len(o.r.list)
+	list := o.r.array(o.at(name), raw, limit)
+	if len(list) == 0 && len(o.r.list) == before && p == optional {
+		o.r.add(o.at(name), "is empty", "give an element or leave the member out")
+	}
+	return list
 }
 
 // end reports the members that nothing has taken.

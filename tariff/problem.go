@@ -27,10 +27,11 @@ func (p Problem) String() string {
 	return s
 }
 
-// Error says why a tariff is refused: every problem found, at most 20, in the
+// Error says why a tariff or a price series is refused: every problem found, at most 20, in the
 // order of the text. It holds no secret and is meant for the tariff's author.
 type Error struct {
 	Problems []Problem
+	what     string
 }
 
 // Error joins the problems on one line.
@@ -39,24 +40,31 @@ func (e *Error) Error() string {
 	for i, p := range e.Problems {
 		parts[i] = p.String()
 	}
-	return "tariff: " + strings.Join(parts, "; ")
+	what := e.what
+	if what == "" {
+		what = "tariff"
+	}
+	return what + ": " + strings.Join(parts, "; ")
 }
 
 // problems collects what is wrong while a document is read and checked.
-type problems []Problem
+type problems struct {
+	what string // "tariff" or "price series"
+	list []Problem
+}
 
 func (ps *problems) add(path, reason, fix string) {
-	if len(*ps) < maxProblems {
-		*ps = append(*ps, Problem{Path: path, Reason: reason, Fix: fix})
+	if len(ps.list) < maxProblems {
+		ps.list = append(ps.list, Problem{Path: path, Reason: reason, Fix: fix})
 	}
 }
 
 // err is nil if there are no problems.
-func (ps problems) err() error {
-	if len(ps) == 0 {
+func (ps *problems) err() error {
+	if len(ps.list) == 0 {
 		return nil
 	}
-	return &Error{Problems: ps}
+	return &Error{Problems: ps.list, what: ps.what}
 }
 
 // join appends a member's name to a path. A name that no tariff has is quoted

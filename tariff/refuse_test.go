@@ -55,7 +55,7 @@ func TestParseRefuses(t *testing.T) {
 		"no days":               {`["mon","tue","wed","thu","fri"]`, `[]`, "energy.windows[0].days", "names no day"},
 		"day unknown":           {`"tue"`, `"Tue"`, "energy.windows[0].days[1]", "is not a day"},
 		"day twice":             {`"tue"`, `"mon"`, "energy.windows[0].days[1]", "names mon again"},
-		"days too many":         {`"tue"`, `"sat","sun","mon","tue"`, "energy.windows[0].days", "has 8 elements"},
+		"days too many":         {`"tue"`, `"sat","sun","hol","mon","tue"`, "energy.windows[0].days", "has 9 elements"},
 		"from hour":             {`"07:00"`, `"25:00"`, "energy.windows[0].from", "is not a time"},
 		"from 24:00":            {`"07:00"`, `"24:00"`, "energy.windows[0].from", "is not a time from 00:00 to 23:59"},
 		"from minute":           {`"07:00"`, `"07:60"`, "energy.windows[0].from", "is not a time"},

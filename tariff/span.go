@@ -5,11 +5,14 @@ import (
 	"time"
 )
 
-// Span is a stretch of time, within one local day, to which one band applies.
+// Span is a stretch of time, within one local day, to which one band and one
+// set of demand charges apply.
 type Span struct {
-	Start, End int64 // Unix seconds; Start counts, End does not
-	Band       int   // number of the band, for [Tariff.Rate]
-	Day        int64 // local day, counted from 1970-01-01
+	Start, End int64  // Unix seconds; Start counts, End does not
+	Band       int    // number of the band, for [Tariff.Rate]
+	Demands    uint16 // bit n is set if the n-th of [Tariff.Demands] applies
+	Day        int64  // local day, counted from 1970-01-01
+	Offset     int64  // seconds that the local clock is east of UTC
 }
 
 // Band names the band that applies at t: an interval belongs to the band in
@@ -26,6 +29,8 @@ type Cursor struct {
 	t          *Tariff
 	start, end int64 // Unix seconds between which offset holds
 	offset     int64 // seconds east of UTC
+	day        int64 // whose plan is in plan
+	plan       dayPlan
 }
 
 // Cursor starts a search.
@@ -41,17 +46,21 @@ func (c *Cursor) Span(at int64) Span {
 	day := floorDiv(at+c.offset, secondsPerDay)
 	midnight := day*secondsPerDay - c.offset
 	clock := int32(at - midnight)
-	// 1970-01-01 was a Thursday.
-	plan := c.t.week[floorMod(day+int64(time.Thursday), int64(len(dayNames)))]
+	if day != c.day || c.plan == nil {
+		c.day, c.plan = day, c.t.plan(day)
+	}
 	i := 0
-	for plan[i].end <= clock {
+	for c.plan[i].end <= clock {
 		i++
 	}
+	found := &c.plan[i]
 	return Span{
-		Start: max(c.start, midnight+int64(plan[i].start)),
-		End:   min(c.end, midnight+int64(plan[i].end)),
-		Band:  int(plan[i].band),
-		Day:   day,
+		Start:   max(c.start, midnight+int64(found.start)),
+		End:     min(c.end, midnight+int64(found.end)),
+		Band:    int(found.band),
+		Demands: found.demands,
+		Day:     day,
+		Offset:  c.offset,
 	}
 }
 

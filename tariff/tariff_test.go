@@ -13,7 +13,7 @@ import (
 	"github.com/wattveil/wattveil/tariff"
 )
 
-// tou is the example of spec/tariff.md section 6.
+// tou is the example of spec/tariff.md section 7.
 const tou = `{"id":"tou-2018","currency":"CHF","timezone":"Europe/Zurich","valid_from":"2018-01-01","energy":{"bands":{"peak":{"import":"0.2860","export":"0.08"},"offpeak":{"import":"0.1780"}},"default":"offpeak","windows":[{"band":"peak","days":["mon","tue","wed","thu","fri"],"from":"07:00","to":"20:00"}]},"standing":{"per_day":"0.30"},"tax_percent":"8.1"}`
 
 // touCanonical is its canonical form.
@@ -46,10 +46,12 @@ func TestParse(t *testing.T) {
 	if want := []string{"offpeak 0.1780 0", "peak 0.2860 0.08"}; !reflect.DeepEqual(rates, want) {
 		t.Errorf("rates %q, want %q", rates, want)
 	}
-	standing, okStanding := got.Standing()
-	tax, okTax := got.Tax()
-	if !okStanding || standing.String() != "0.30" || !okTax || tax.String() != "0.081" {
-		t.Errorf("standing %v %v, tax %v %v", standing, okStanding, tax, okTax)
+	standing, ok := got.Standing()
+	if !ok || standing.Price.String() != "0.30" || standing.Per != tariff.PerDay {
+		t.Errorf("standing %v %v", standing, ok)
+	}
+	if taxes := got.Taxes(); len(taxes) != 1 || taxes[0].Fraction.String() != "0.081" || taxes[0].Name != "" || taxes[0].On != nil {
+		t.Errorf("taxes %v", taxes)
 	}
 }
 
@@ -97,7 +99,7 @@ func TestOptionalMembers(t *testing.T) {
 	if _, ok := got.Standing(); ok {
 		t.Error("a standing charge from nowhere")
 	}
-	if _, ok := got.Tax(); ok {
+	if len(got.Taxes()) > 0 {
 		t.Error("a tax from nowhere")
 	}
 	canonical, _ := got.MarshalJSON()

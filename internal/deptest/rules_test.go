@@ -139,7 +139,7 @@ func engines() []Rule {
 		{Of: []string{mochiSDK}, OnlyFrom: []string{"link/broker"}, Why: driver},
 		{Of: []string{"github.com/eclipse/paho.golang/..."}, OnlyFrom: []string{"link"}, Why: driver},
 		{Of: []string{"github.com/go-jose/go-jose/v4/..."}, OnlyFrom: []string{"bill"}, Why: driver},
-		{Of: []string{"github.com/cockroachdb/apd/v3"}, OnlyFrom: []string{"tariff"}, Why: driver},
+		{Of: []string{"github.com/cockroachdb/apd/v3", "github.com/rickar/cal/v2/..."}, OnlyFrom: []string{"tariff"}, Why: driver},
 		{
 			Of:       []string{"github.com/transparency-dev/...", "golang.org/x/mod/...", "k8s.io/klog/v2"},
 			OnlyFrom: []string{"transparency"},
