@@ -99,7 +99,6 @@ type accepted struct {
 	zone   string
 	days   int    // 0 for all
 	tariff string // JSON
-	flags  []string
 
 	homes, intervals int    // of all homes; not checked if 0
 	imported         string // by all homes, kWh
