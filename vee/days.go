@@ -1,6 +1,7 @@
 package vee
 
 import (
+	"slices"
 	"sort"
 	"time"
 
@@ -24,11 +25,13 @@ type day struct {
 	readings []wattveil.Reading
 }
 
-func newCalendar(e *editor) calendar {
+func (e *editor) newCalendar() {
 	reach := int64(Margin.Seconds())
 	y, m, d := time.Unix(e.from-reach, 0).In(e.o.Zone).Date()
-	days := make(calendar, (e.to-e.from+2*reach)/secondsPerDay+3)
+	n := int((e.to-e.from+2*reach)/secondsPerDay + 3)
+	days := slices.Grow(e.days, n)[:n]
 	for i := range days {
+		days[i] = day{}
 		date := time.Date(y, m, d+i, 0, 0, 0, 0, e.o.Zone)
 		w := date.Weekday()
 		days[i].start = date.Unix()
@@ -45,7 +48,7 @@ func newCalendar(e *editor) calendar {
 			days[i].first += e.step - late
 		}
 	}
-	return days
+	e.days = days
 }
 
 // at is the place of the day that a time is in.

@@ -1,6 +1,7 @@
 package vee
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/wattveil/wattveil"
@@ -9,7 +10,7 @@ import (
 // emit gives the intervals of the period, segment by segment, and the holes
 // between segments and at the edges.
 func (e *editor) emit() {
-	e.out.Intervals = make([]Interval, 0, (e.to-e.from)/e.step)
+	e.out.Intervals = slices.Grow(e.out.Intervals, int((e.to-e.from)/e.step))
 	at := e.from
 	for i := range e.segments {
 		s := &e.segments[i]
@@ -17,10 +18,11 @@ func (e *editor) emit() {
 			e.find(Finding{Rule: SeriesChange, Series: s.series, From: s.first(), To: s.first(), Count: 1})
 		}
 		end := min(s.until, s.last(), e.to)
-		if end <= at {
+		start := max(s.first(), at)
+		if end <= start {
 			continue
 		}
-		if start := max(s.first(), at); start > at {
+		if start > at {
 			e.hole(at, start, i)
 			at = start
 		}

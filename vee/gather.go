@@ -147,9 +147,9 @@ func (e *editor) connect(series wattveil.Series, rs []wattveil.Reading) {
 			out = append(out, *r)
 			continue
 		}
-		follows := i+1 < len(rs) && e.plausible(r, &rs[i+1])
+		more := i+1 < len(rs)
 		switch {
-		case !follows: // r agrees with neither neighbour
+		case !more || e.plausible(last, &rs[i+1]) || !e.plausible(r, &rs[i+1]): // r was wrong
 			e.find(Finding{Rule: e.fault(last, r), Series: series, From: r.Time, To: r.Time, Count: 1})
 		case len(out) > 1 && e.plausible(&out[len(out)-2], r): // the one before was wrong
 			e.find(Finding{Rule: e.fault(last, r), Series: series, From: last.Time, To: last.Time, Count: 1})
@@ -170,8 +170,10 @@ func (e *editor) rollover(series wattveil.Series, a, b *wattveil.Reading) {
 }
 
 // order settles which segment counts when: a newer one from its first reading
-// on. What is superseded from its first reading on is dropped.
+// on. What is superseded from its first reading on is dropped, and so is a
+// single reading, which encloses nothing.
 func (e *editor) order() {
+	e.segments = slices.DeleteFunc(e.segments, func(s segment) bool { return len(s.readings) < 2 })
 	until := int64(maxTime)
 	kept := len(e.segments)
 	for i := len(e.segments) - 1; i >= 0; i-- {

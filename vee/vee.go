@@ -107,10 +107,10 @@ func (e *HoleError) Error() string {
 		at(e.Hole.From), at(e.Hole.To), e.Hole.Rule)
 }
 
-// ForBill is the energy that a bill of the period is made from: all intervals,
-// and no energy in holes that may stay unbilled. Any other hole is a
-// [*HoleError].
-func (r *Result) ForBill(resolution wattveil.Resolution) ([]wattveil.Interval, error) {
+// ForBill appends to out the energy that a bill of the period is made from: all
+// intervals, and no energy in holes that may stay unbilled. Any other hole is
+// a [*HoleError].
+func (r *Result) ForBill(out []wattveil.Interval, resolution wattveil.Resolution) ([]wattveil.Interval, error) {
 	n := len(r.Intervals)
 	for _, h := range r.Holes {
 		if !h.Unbilled {
@@ -118,7 +118,7 @@ func (r *Result) ForBill(resolution wattveil.Resolution) ([]wattveil.Interval, e
 		}
 		n += int((h.To - h.From) / int64(resolution))
 	}
-	out := make([]wattveil.Interval, 0, n)
+	out = slices.Grow(out, n)
 	holes := r.Holes
 	for i := range r.Intervals {
 		for len(holes) > 0 && holes[0].From < r.Intervals[i].Start {
@@ -154,12 +154,22 @@ func appendEmpty(out []wattveil.Interval, h Hole, step int64) []wattveil.Interva
 // An error means that the question is wrong, never that the readings are.
 // Memory is proportional to the readings and the intervals of the period.
 func Edit(runs []Run, resolution wattveil.Resolution, from, to int64, o Options) (Result, error) {
-	e, err := newEditor(resolution, from, to, o)
-	if err != nil {
+	return new(Editor).Edit(runs, resolution, from, to, o)
+}
+
+// Editor edits one meter after another in the same memory. Its zero value is
+// ready. It must not be used concurrently.
+type Editor struct{ e editor }
+
+// Edit is the function [Edit], but its result shares the editor's memory: it is
+// valid until the editor is used again.
+func (ed *Editor) Edit(runs []Run, resolution wattveil.Resolution, from, to int64, o Options) (Result, error) {
+	e := &ed.e
+	if err := e.start(resolution, from, to, o); err != nil {
 		return Result{}, err
 	}
 	e.gather(runs)
-	e.days = newCalendar(e)
+	e.newCalendar()
 	e.emit()
 	if e.err != nil {
 		return Result{}, e.err
@@ -183,21 +193,28 @@ type editor struct {
 	err      error // of the sum check
 }
 
-func newEditor(resolution wattveil.Resolution, from, to int64, o Options) (*editor, error) {
+// start checks the question and forgets the one before.
+func (e *editor) start(resolution wattveil.Resolution, from, to int64, o Options) error {
 	step := int64(resolution)
 	switch {
 	case resolution.Code() == 0:
-		return nil, fmt.Errorf("vee: resolution of %d s does not divide an hour", step)
+		return fmt.Errorf("vee: resolution of %d s does not divide an hour", step)
 	case from < 0 || to <= from || to > maxTime:
-		return nil, fmt.Errorf("vee: period from %d to %d is empty or not between 0 and 2^33 Unix seconds", from, to)
+		return fmt.Errorf("vee: period from %d to %d is empty or not between 0 and 2^33 Unix seconds", from, to)
 	case (to-from)%step != 0:
-		return nil, fmt.Errorf("vee: period of %d s is not a whole number of intervals of %d s", to-from, step)
+		return fmt.Errorf("vee: period of %d s is not a whole number of intervals of %d s", to-from, step)
 	}
 	o, err := o.filled()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &editor{o: o, step: step, from: from, to: to}, nil
+	r := &e.out
+	*e = editor{
+		o: o, step: step, from: from, to: to,
+		segments: e.segments[:0], days: e.days[:0], scratch: e.scratch,
+		out: Result{Intervals: r.Intervals[:0], Findings: r.Findings[:0], Gaps: r.Gaps[:0], Holes: r.Holes[:0]},
+	}
+	return nil
 }
 
 // maxTime keeps every sum of times far from overflow; a reading's time has 32
