@@ -156,7 +156,10 @@ func (t *TTP) handleBills(ctx context.Context, uc wattveil.UCNumber, body []byte
 	for i, b := range made {
 		a := &answer.Bills[i]
 		*a = wire.BillAnswer{Meter: in.Meters[i], JWS: b.jws, Salt: b.salt}
-		if b.err != nil {
+		if b.err == nil {
+			t.stats.bills.Add(1)
+		} else {
+			t.stats.noBills.Add(1)
 			*a = wire.BillAnswer{Meter: in.Meters[i], Class: peerClass(b.err)}
 			t.counts.Add(a.Class)
 			t.cfg.Log.Warn("no bill", "meter", b.meter, "class", string(a.Class), "error", b.err)
@@ -300,9 +303,7 @@ func (t *TTP) document(m wattveil.Meter, salt bill.Salt, terms *registered, from
 		ImportKWh: rated.ImportKWh(), ExportKWh: rated.ExportKWh(), Total: rated.Total,
 	}
 	for _, line := range rated.Lines {
-		b.Lines = append(b.Lines, bill.Line{
-			Kind: line.Kind, Band: line.Band, Quantity: line.Quantity, Unit: line.Unit, Price: line.Price, Amount: line.Amount,
-		})
+		b.Lines = append(b.Lines, bill.Line(line))
 	}
 	return b
 }

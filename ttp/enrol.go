@@ -36,71 +36,6 @@ func (t *TTP) fromUtility(h utilityHandler) peer.Handler {
 	}
 }
 
-// AddUtility lets the utility of an organisation in, with certificates of its
-// own authority, and gives it a number. Adding it again changes the authority
-// and keeps the number.
-func (t *TTP) AddUtility(ctx context.Context, org string, authority *x509.Certificate) (wattveil.UCNumber, error) {
-	if err := (peer.Name{Org: org, Role: peer.RoleUtility}).Validate(); err != nil {
-		return 0, err
-	}
-	user, err := clpke.NewUserKey()
-	if err != nil {
-		return 0, fmt.Errorf("add utility %s: %w", org, err)
-	}
-	var number wattveil.UCNumber
-	err = registry.Tx(ctx, t.db, func(tx *sql.Tx) error {
-		found, err := registry.Find(tx.QueryRowContext(ctx, `SELECT number FROM utilities WHERE org = ?`, org), &number)
-		if err != nil {
-			return err
-		}
-		if found {
-			_, err = tx.ExecContext(ctx, `UPDATE utilities SET authority = ? WHERE number = ?`, authority.Raw, number)
-			return err
-		}
-		if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(number), 0) + 1 FROM utilities`).Scan(&number); err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO utilities (number, org, authority, user_key) VALUES (?, ?, ?, ?)`,
-			number, org, authority.Raw, t.seal.Seal(userKeyContext(number), user.Bytes()))
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("add utility %s: %w", org, err)
-	}
-	t.pin(org, number, authority)
-	return number, nil
-}
-
-func (t *TTP) pin(org string, number wattveil.UCNumber, authority *x509.Certificate) {
-	t.trust.Pin(org, peer.RoleUtility, authority)
-	t.trust.Pin(org, peer.RoleKGC, authority)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.numberOf[org] = number
-}
-
-func (t *TTP) loadUtilities(ctx context.Context) error {
-	rows, err := t.db.QueryContext(ctx, `SELECT number, org, authority FROM utilities`)
-	if err != nil {
-		return fmt.Errorf("load utilities: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var number wattveil.UCNumber
-		var org string
-		var der []byte
-		if err := rows.Scan(&number, &org, &der); err != nil {
-			return fmt.Errorf("load utilities: %w", err)
-		}
-		authority, err := x509.ParseCertificate(der)
-		if err != nil {
-			return fmt.Errorf("load utility %s: %w", org, err)
-		}
-		t.pin(org, number, authority)
-	}
-	return rows.Err()
-}
-
 func (t *TTP) handleEnrolment(ctx context.Context, uc wattveil.UCNumber, _ []byte) ([]byte, error) {
 	user, err := t.userKey(ctx, uc)
 	if err != nil {
@@ -360,13 +295,6 @@ func (t *TTP) enrolMeter(ctx context.Context, tx *sql.Tx, uc wattveil.UCNumber, 
 	}
 	_, err = tx.ExecContext(ctx, `INSERT OR IGNORE INTO meters (uc, an_id) VALUES (?, ?)`, uc, anID)
 	return err
-}
-
-// NumberOf is the number of the utility of an organisation; 0 is none.
-func (t *TTP) NumberOf(org string) wattveil.UCNumber {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.numberOf[org]
 }
 
 // RootKey is the public root key, whose fingerprint meters may pin.

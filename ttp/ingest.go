@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/internal/registry"
@@ -24,7 +25,11 @@ func (t *TTP) handleMessages(ctx context.Context, uc wattveil.UCNumber, body []b
 		return nil, err
 	}
 	defer release()
-	answer := wire.MessageAnswer{Verdicts: t.ingest(ctx, uc, messages)}
+	began := time.Now()
+	answer := t.ingest(ctx, uc, messages)
+	t.cfg.BatchTook(time.Since(began))
+	t.stats.batches.Add(1)
+	t.stats.count(answer.Verdicts)
 	return answer.Append(make([]byte, 0, len(messages)+16)), nil
 }
 
@@ -35,12 +40,14 @@ type opened struct {
 	block   readings.Block
 	class   wire.Class // why it was refused, or empty
 	verdict wire.Verdict
+
+	resolution wattveil.Resolution
 }
 
 // ingest opens a batch and makes its readings durable. A utility orders its
 // batches (spec/protocol.md section 7.2); a counter that is used twice is seen
 // in one that is not, too. The caller has the utility's turn.
-func (t *TTP) ingest(ctx context.Context, uc wattveil.UCNumber, messages [][]byte) []wire.Verdict {
+func (t *TTP) ingest(ctx context.Context, uc wattveil.UCNumber, messages [][]byte) wire.MessageAnswer {
 	if slices.IsSortedFunc(messages, bytes.Compare) {
 		return t.ingestOrdered(ctx, uc, messages)
 	}
@@ -53,16 +60,18 @@ func (t *TTP) ingest(ctx context.Context, uc wattveil.UCNumber, messages [][]byt
 	for i, p := range place {
 		ordered[i] = messages[p]
 	}
+	answer := t.ingestOrdered(ctx, uc, ordered)
 	verdicts := make([]wire.Verdict, len(messages))
-	for i, v := range t.ingestOrdered(ctx, uc, ordered) {
+	for i, v := range answer.Verdicts {
 		verdicts[place[i]] = v
 	}
-	return verdicts
+	answer.Verdicts = verdicts
+	return answer
 }
 
 // ingestOrdered opens a batch and makes its readings durable with one append.
 // A verdict is durable only after the append has returned.
-func (t *TTP) ingestOrdered(ctx context.Context, uc wattveil.UCNumber, messages [][]byte) []wire.Verdict {
+func (t *TTP) ingestOrdered(ctx context.Context, uc wattveil.UCNumber, messages [][]byte) wire.MessageAnswer {
 	batch := make([]opened, len(messages))
 	for i, msg := range messages {
 		t.findSession(ctx, uc, msg, &batch[i])
@@ -87,7 +96,7 @@ func (t *TTP) ingestOrdered(ctx context.Context, uc wattveil.UCNumber, messages 
 			t.cfg.Log.Warn("message refused", "meter", batch[i].meter, "class", string(class))
 		}
 	}
-	return verdicts
+	return wire.MessageAnswer{Verdicts: verdicts, Receipts: t.receipts(ctx, batch)}
 }
 
 // findSession finds the session of a message, or the verdict on a message
@@ -156,7 +165,7 @@ func openSome(messages [][]byte, batch []opened) {
 			continue
 		}
 		arena = m.Readings
-		o.verdict = wire.Durable
+		o.verdict, o.resolution = wire.Durable, m.Resolution
 		o.block = readings.Block{
 			Meter: o.meter, Epoch: o.session.key.Epoch(), Counter: m.Counter, Digest: m.Digest,
 			Series: o.session.series, Readings: arena[before:len(arena):len(arena)],
@@ -239,6 +248,9 @@ func (t *TTP) appendBlocks(ctx context.Context, batch []opened, blocks []reading
 	}
 	if err := t.cfg.Readings.Append(ctx, blocks); err != nil {
 		return err
+	}
+	for i := range blocks {
+		t.stats.readings.Add(uint64(len(blocks[i].Readings)))
 	}
 	for i := range batch {
 		if o := &batch[i]; o.verdict == wire.Durable {

@@ -58,6 +58,12 @@ type Config struct {
 	EpochLifetime time.Duration // told to meters; 7 days if zero
 	MaxExchanges  int           // a meter and day; 24 if zero
 	SessionCache  int           // sessions held open in memory; 65,536 if zero
+
+	// Refused, if set, is told the class of each connection and request that
+	// the server refuses as a whole; BatchTook how long each batch of messages
+	// took to be durable. Both are called from many goroutines.
+	Refused   func(wire.Class)
+	BatchTook func(time.Duration)
 }
 
 // TTP is a running trusted third party. It is safe for concurrent use.
@@ -72,6 +78,7 @@ type TTP struct {
 	sessions *lru.Cache[sessionName, *session]
 	server   *peer.Server
 	counts   wire.Tally
+	stats    stats
 	turns    turns
 
 	mu       sync.Mutex
@@ -155,6 +162,9 @@ func (c *Config) setDefaults() {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.BatchTook == nil {
+		c.BatchTook = func(time.Duration) {}
+	}
 	if c.EpochLifetime == 0 {
 		c.EpochLifetime = defaultLifetime
 	}
@@ -167,7 +177,9 @@ func (c *Config) setDefaults() {
 }
 
 func (t *TTP) routes() {
-	t.server = peer.NewServer(peer.ServerConfig{Identity: t.cfg.Identity, Trust: t.trust, Now: t.cfg.Now, Log: t.cfg.Log})
+	t.server = peer.NewServer(peer.ServerConfig{
+		Identity: t.cfg.Identity, Trust: t.trust, Now: t.cfg.Now, Log: t.cfg.Log, Refused: t.cfg.Refused,
+	})
 	for pattern, handler := range map[string]utilityHandler{
 		"POST /v1/enrolment": t.handleEnrolment,
 		"PUT /v1/enrolment":  t.handleEnrolmentKey,

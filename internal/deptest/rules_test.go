@@ -146,6 +146,11 @@ func engines() []Rule {
 			Why:      driver,
 		},
 		{
+			Of:       []string{"github.com/knadh/koanf/...", "github.com/go-viper/mapstructure/v2"},
+			OnlyFrom: []string{"internal/config"},
+			Why:      "settings reach the rest as plain structs",
+		},
+		{
 			Of:       []string{"filippo.io/nistec", "filippo.io/bigmod"},
 			OnlyFrom: []string{"clpke/...", "kgc", "wire"},
 			Why:      "arithmetic on curves stays where its test vectors are",
