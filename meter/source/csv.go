@@ -26,6 +26,10 @@ type CSVOptions struct {
 	// Days keeps the first Days × 24 h; 0 keeps all. What follows them is not
 	// looked at. A file that holds fewer is an error.
 	Days int
+	// Fine accepts up to nine decimals. Each column's running sums of import and
+	// export are then rounded to Wh, half up, as a register would show them, so
+	// that no energy is lost however small the values are.
+	Fine bool
 }
 
 // CSV is the intervals of many homes, read from a wide file. It does not change
@@ -36,6 +40,7 @@ type CSV struct {
 	Start      int64               // beginning of the first interval, Unix seconds, UTC
 	End        int64               // end of the last interval, Unix seconds, UTC
 	Intervals  int                 // of each home
+	Rounded    int                 // values finer than a Wh, where that was accepted
 
 	name string
 	// values holds Wh row by row, so that the meters of one process, which all
@@ -48,8 +53,8 @@ type CSV struct {
 // The first line is a header. The first column holds the local time at which an
 // interval starts, as 2006-01-02T15:04 or 2006-01-02 15:04, with or without
 // seconds; every other column is a home and holds kWh in the interval with at
-// most three decimals, import positive, export negative. Values are read
-// exactly, digit by digit. A field may stand in double quotes. A byte order
+// most three decimals, unless [CSVOptions.Fine] says otherwise, import positive,
+// export negative. Values are read exactly, digit by digit. A field may stand in double quotes. A byte order
 // mark, CRLF, spaces around a field and empty lines at the end are accepted.
 //
 // The length of the interval is found from the first two rows and divides an
@@ -67,6 +72,10 @@ func ReadCSV(r io.Reader, name string, o CSVOptions) (*CSV, error) {
 	}
 	if err := p.readHeader(o.Columns); err != nil {
 		return nil, err
+	}
+	p.left = make([]remainder, len(p.wanted))
+	if o.Fine {
+		p.decimals = fineDecimals
 	}
 	for !p.enough(o.Days) {
 		more, err := p.readRow()
@@ -136,10 +145,14 @@ type csvParser struct {
 	columns []string
 	grid    grid
 	values  []int32
+
+	decimals int         // the most that a value may have
+	left     []remainder // of each wanted column
+	rounded  int
 }
 
 func newCSVParser(r io.Reader, name string, o CSVOptions) *csvParser {
-	p := &csvParser{name: name, scan: bufio.NewScanner(r), grid: grid{loc: o.Location}}
+	p := &csvParser{name: name, scan: bufio.NewScanner(r), grid: grid{loc: o.Location}, decimals: whDecimals}
 	if p.grid.loc == nil {
 		p.grid.loc = time.UTC
 	}
@@ -185,12 +198,15 @@ func (p *csvParser) readRow() (more bool, err error) {
 	if err := p.grid.add(wall); err != nil {
 		return false, p.fieldError(0, "%v", err)
 	}
-	for _, i := range p.wanted {
-		v, err := parseKWh(p.fields[i])
+	for column, i := range p.wanted {
+		fine, err := parseKWh(p.fields[i], p.decimals)
 		if err != nil {
 			return false, p.fieldError(i, "%v", err)
 		}
-		p.values = append(p.values, v)
+		if fine%fineWh != 0 {
+			p.rounded++
+		}
+		p.values = append(p.values, p.left[column].round(fine))
 	}
 	return true, nil
 }
@@ -238,6 +254,7 @@ func (p *csvParser) finish(days int) (*CSV, error) {
 		Start:      fit.start,
 		End:        fit.at(p.grid.rows),
 		Intervals:  p.grid.rows,
+		Rounded:    p.rounded,
 		name:       p.name,
 		values:     p.values,
 	}, nil

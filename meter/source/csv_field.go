@@ -39,9 +39,16 @@ func splitLine(fields [][]byte, line []byte) ([][]byte, error) {
 	}
 }
 
-// parseKWh reads kWh with at most three decimals exactly, as Wh. Its errors do
-// not repeat a number: it may be somebody's energy.
-func parseKWh(s []byte) (int32, error) {
+// Values are read in 10^-9 kWh, of which a Wh has a million.
+const (
+	whDecimals   = 3
+	fineDecimals = 9
+	fineWh       = 1_000_000
+)
+
+// parseKWh reads kWh with at most so many decimals exactly, in 10^-9 kWh. Its
+// errors do not repeat a number: it may be somebody's energy.
+func parseKWh(s []byte, most int) (int64, error) {
 	if len(s) == 0 {
 		return 0, errors.New("has no value; fill it in, with 0 where no energy flowed")
 	}
@@ -50,7 +57,7 @@ func parseKWh(s []byte) (int32, error) {
 	if negative || s[0] == '+' {
 		digits = s[1:]
 	}
-	var wh int64
+	var fine int64
 	whole, decimals, point := 0, 0, false
 	for _, c := range digits {
 		switch {
@@ -65,26 +72,50 @@ func parseKWh(s []byte) (int32, error) {
 			whole++
 		}
 		// Past the limit the sum stops growing, so it cannot overflow.
-		if wh <= maxWh && decimals <= 3 {
-			wh = wh*10 + int64(c-'0')
+		if fine <= maxWh*fineWh && decimals <= fineDecimals {
+			fine = fine*10 + int64(c-'0')
 		}
 	}
-	if whole+decimals == 0 {
+	switch {
+	case whole+decimals == 0:
 		return 0, notANumber(s)
-	}
-	if decimals > 3 {
+	case decimals > most && most == whDecimals:
 		return 0, fmt.Errorf("has %d decimals; round it to three, which is 1 Wh", decimals)
+	case decimals > most:
+		return 0, fmt.Errorf("has %d decimals; round it to %d", decimals, most)
 	}
-	for ; decimals < 3; decimals++ {
-		wh *= 10
+	for ; decimals < fineDecimals && fine <= maxWh*fineWh; decimals++ {
+		fine *= 10
 	}
-	if wh > maxWh {
+	if fine > maxWh*fineWh {
 		return 0, errors.New("is over 1 GWh in one interval; the column must be in kWh")
 	}
 	if negative {
-		wh = -wh
+		fine = -fine
 	}
-	return int32(wh), nil
+	return fine, nil
+}
+
+// A remainder is what rounding a running sum to Wh has left over, of one
+// column: import and export have a register each.
+type remainder struct{ imported, exported int64 }
+
+// round adds a value in 10^-9 kWh to the running sum of its direction and
+// gives by how many Wh the rounded sum rises. A sum is rounded half up, so no
+// interval is off by more than 1 Wh, and the sum never by more than half of one.
+func (r *remainder) round(fine int64) int32 {
+	if fine < 0 {
+		return -carry(&r.exported, -fine)
+	}
+	return carry(&r.imported, fine)
+}
+
+// carry is never negative: what is left over is at least minus half a Wh.
+func carry(left *int64, fine int64) int32 {
+	sum := *left + fine
+	wh := (sum + fineWh/2) / fineWh
+	*left = sum - wh*fineWh
+	return int32(wh)
 }
 
 func notANumber(s []byte) error {

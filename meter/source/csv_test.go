@@ -362,3 +362,45 @@ func BenchmarkReadCSV(b *testing.B) {
 		}
 	}
 }
+
+// Finer values are rounded on the running sum of each direction, so that the
+// sum is right however small they are.
+func TestReadCSVFine(t *testing.T) {
+	const file = "t,a,b\n2026-01-01T00:00,0.0004,0.0006\n2026-01-01T00:15,0.0004,-0.0006\n" +
+		"2026-01-01T00:30,0.0004,0.0006\n2026-01-01T00:45,0.000299999,-0.0006\n2026-01-01T01:00,0.000000001,1\n"
+	c, err := ReadCSV(strings.NewReader(file), "x.csv", CSVOptions{Fine: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// a: running sums 0.4, 0.8, 1.2, 1.499999, 1.5. b: import 0.6, 1.2, 1001.2, export 0.6, 1.2.
+	want := map[string]string{"a": "0/0 1/0 0/0 0/0 1/0", "b": "1/0 0/1 0/0 0/0 1000/0"}
+	for column, want := range want {
+		var got []string
+		for at := c.Start; at < c.End; at += 900 {
+			imp, exp, _ := c.Load(column).Energy(at)
+			got = append(got, fmt.Sprintf("%d/%d", int64(imp), int64(exp)))
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("%s: got %s, want %s", column, s, want)
+		}
+	}
+	if c.Rounded != 9 {
+		t.Errorf("%d values are rounded, want 9", c.Rounded)
+	}
+	if _, err := ReadCSV(strings.NewReader("t,a\n2026-01-01T00:00,0.0123456789\n"), "x.csv", CSVOptions{Fine: true}); err == nil ||
+		!strings.Contains(err.Error(), "has 10 decimals; round it to 9") {
+		t.Errorf("ten decimals: %v", err)
+	}
+}
+
+// The London homes have up to seven decimals. No register is off by more than
+// half a Wh at any time.
+func TestReadCSVFineLondon(t *testing.T) {
+	c, err := ReadCSV(dataFile(t, "homes-lcl-30min/lcl_3homes_30min_kwh.csv"), "lcl", CSVOptions{Fine: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Intervals != 20305 || c.Resolution != 1800 || c.Rounded == 0 {
+		t.Errorf("got %v, %d values rounded", c, c.Rounded)
+	}
+}
