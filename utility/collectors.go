@@ -17,12 +17,14 @@ import (
 // Collector is what the utility knows of one of its collectors.
 type Collector struct {
 	Instance string
+	Address  string    // mqtt://HOST:PORT for meters, if known
 	LastPost time.Time // since the start; zero if there was none
 }
 
 // collectorState is a collector that may post.
 type collectorState struct {
 	key      *[sha256.Size]byte // of its certificates; nil allows any
+	address  string
 	lastPost time.Time
 }
 
@@ -33,6 +35,12 @@ func keyHash(cert *x509.Certificate) [sha256.Size]byte {
 // AddCollector makes a collector known and issues its certificate. One of the
 // same name is replaced: its certificates are refused from now on.
 func (u *Utility) AddCollector(ctx context.Context, instance string) (*peer.Identity, error) {
+	return u.AddCollectorAt(ctx, instance, "")
+}
+
+// AddCollectorAt is AddCollector with the address for meters, which goes into
+// provisioning records.
+func (u *Utility) AddCollectorAt(ctx context.Context, instance, address string) (*peer.Identity, error) {
 	name := peer.Name{Org: u.cfg.Org, Role: peer.RoleCollector, Instance: instance}
 	id, err := peer.NewIdentity(u.cfg.Authority, name, nil, u.cfg.Now())
 	if err != nil {
@@ -40,13 +48,14 @@ func (u *Utility) AddCollector(ctx context.Context, instance string) (*peer.Iden
 	}
 	key := keyHash(id.Certificate())
 	_, err = u.db.ExecContext(ctx,
-		`INSERT INTO collectors (instance, key_hash) VALUES (?, ?) ON CONFLICT (instance) DO UPDATE SET key_hash = excluded.key_hash`,
-		instance, key[:])
+		`INSERT INTO collectors (instance, key_hash, address) VALUES (?, ?, ?)
+		ON CONFLICT (instance) DO UPDATE SET key_hash = excluded.key_hash, address = excluded.address`,
+		instance, key[:], address)
 	if err != nil {
 		return nil, fmt.Errorf("add collector %s: %w", instance, err)
 	}
 	u.mu.Lock()
-	u.collectors[instance] = &collectorState{key: &key}
+	u.collectors[instance] = &collectorState{key: &key, address: address}
 	u.mu.Unlock()
 	u.pool.expect(instance)
 	return id, nil
@@ -78,7 +87,7 @@ func (u *Utility) Collectors() []Collector {
 	defer u.mu.Unlock()
 	list := make([]Collector, 0, len(u.collectors))
 	for instance, c := range u.collectors {
-		list = append(list, Collector{Instance: instance, LastPost: c.lastPost})
+		list = append(list, Collector{Instance: instance, Address: c.address, LastPost: c.lastPost})
 	}
 	slices.SortFunc(list, func(a, b Collector) int { return strings.Compare(a.Instance, b.Instance) })
 	return list
@@ -104,19 +113,19 @@ func (u *Utility) notePost(instance string) {
 
 // loadCollectors reads the collectors of the registry.
 func (u *Utility) loadCollectors(ctx context.Context) ([]string, error) {
-	rows, err := u.db.QueryContext(ctx, `SELECT instance, key_hash FROM collectors`)
+	rows, err := u.db.QueryContext(ctx, `SELECT instance, key_hash, address FROM collectors`)
 	if err != nil {
 		return nil, fmt.Errorf("load collectors: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
 	var list []string
 	for rows.Next() {
-		var instance string
+		var instance, address string
 		var key []byte
-		if err := rows.Scan(&instance, &key); err != nil {
+		if err := rows.Scan(&instance, &key, &address); err != nil {
 			return nil, fmt.Errorf("load collectors: %w", err)
 		}
-		c := new(collectorState)
+		c := &collectorState{address: address}
 		if len(key) == sha256.Size {
 			c.key = (*[sha256.Size]byte)(key)
 		}

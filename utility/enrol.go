@@ -75,6 +75,11 @@ func (u *Utility) sameTTP(ctx context.Context, t *trustee, e wire.Enrolment) err
 	if e.Name != t.org {
 		return fmt.Errorf("it calls itself %q", e.Name)
 	}
+	if t.root != nil {
+		if root, err := rootFingerprint(e.RootKey); err != nil || root != *t.root {
+			return errors.Join(errors.New("its root key is not the one that its invitation names"), err)
+		}
+	}
 	known, err := u.keysOf(ctx, t)
 	switch {
 	case errors.Is(err, wire.Unavailable):

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/clpke"
 	"github.com/wattveil/wattveil/internal/registry"
 	"github.com/wattveil/wattveil/peer"
 	"github.com/wattveil/wattveil/wire"
@@ -18,14 +19,29 @@ import (
 type trustee struct {
 	org  string
 	conn TTP
+	root *[32]byte // fingerprint of its root key, if it is known beforehand
 }
 
 // AddTTP connects the utility to a TTP, or to one that it has in another way.
-// A meter belongs to one TTP from the start.
-func (u *Utility) AddTTP(name peer.Name, conn TTP) {
+// A meter belongs to one TTP from the start. root is the fingerprint of the
+// TTP's root key as its operator told it; nil trusts the first enrolment.
+func (u *Utility) AddTTP(name peer.Name, conn TTP, root *[32]byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.trustees[name.Org] = &trustee{org: name.Org, conn: conn}
+	u.trustees[name.Org] = &trustee{org: name.Org, conn: conn, root: root}
+}
+
+// rootFingerprint is the fingerprint of a root key that came as a point.
+func rootFingerprint(point []byte) ([32]byte, error) {
+	p, err := clpke.ParsePoint(point)
+	if err != nil {
+		return [32]byte{}, fmt.Errorf("root key: %w", err)
+	}
+	key, err := p.ECDSA()
+	if err != nil {
+		return [32]byte{}, fmt.Errorf("root key: %w", err)
+	}
+	return clpke.RootFingerprint(key), nil
 }
 
 // TTPs are the organisations of the TTPs that the utility is connected to, in

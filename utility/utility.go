@@ -117,7 +117,7 @@ func Open(ctx context.Context, cfg Config) (*Utility, error) {
 		rekey:      make(map[wattveil.MeterID]*rekeyDue),
 	}
 	if cfg.TTP != nil {
-		u.AddTTP(cfg.TTPName, cfg.TTP)
+		u.AddTTP(cfg.TTPName, cfg.TTP, nil)
 	}
 	u.taggers.New = func() any { return wire.NewTagger() }
 	if err := u.loadKeys(); err != nil {

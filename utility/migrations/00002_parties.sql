@@ -21,6 +21,9 @@ ALTER TABLE meters ADD COLUMN ttp TEXT NOT NULL DEFAULT ''; -- empty: the only o
 -- are for; null in a registry of before, where any of the name is good.
 ALTER TABLE collectors ADD COLUMN key_hash BLOB;
 
+-- Where meters reach the collector; empty if the utility was not told.
+ALTER TABLE collectors ADD COLUMN address TEXT NOT NULL DEFAULT '';
+
 -- When a meter was last heard of, and by which collector.
 CREATE TABLE sightings (
     id_sm     INTEGER PRIMARY KEY REFERENCES meters (id_sm),
@@ -30,6 +33,7 @@ CREATE TABLE sightings (
 
 -- +goose Down
 DROP TABLE sightings;
+ALTER TABLE collectors DROP COLUMN address;
 ALTER TABLE collectors DROP COLUMN key_hash;
 ALTER TABLE meters DROP COLUMN ttp;
 CREATE TABLE ttp (

@@ -1,0 +1,245 @@
+package utility
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/bill"
+	"github.com/wattveil/wattveil/tariff"
+	"github.com/wattveil/wattveil/wire"
+)
+
+// Meter is what the utility knows of a meter.
+type Meter struct {
+	ID        wattveil.MeterID
+	TTP       string // organisation
+	State     MeterState
+	Pseudonym wattveil.Pseudonym // the last one; 0 before the meter has registered
+	Sighting  Sighting           // zero if it was never heard of
+
+	roster int64 // place in the order of being added
+}
+
+// MeterState is how far a meter has come.
+type MeterState string
+
+// The states of a meter.
+const (
+	MeterAdded      MeterState = "added"      // known, with its secret
+	MeterRegistered MeterState = "registered" // has a pseudonym and a key
+	MeterEnrolled   MeterState = "enrolled"   // at its TTP
+	MeterRefused    MeterState = "refused"    // by its TTP
+)
+
+// meterColumns selects what scanMeter reads. The last statement of the last
+// pseudonym counts.
+const meterColumns = `
+	SELECT m.id_sm, m.ttp, m.roster, p.an_id, s.enrolled, h.heard, h.collector
+	FROM meters m
+	LEFT JOIN pseudonyms p ON p.id_sm = m.id_sm
+		AND p.base = (SELECT max(base) FROM pseudonyms WHERE id_sm = m.id_sm)
+	LEFT JOIN statements s ON s.an_id = p.an_id
+		AND s.serial = (SELECT max(serial) FROM statements WHERE an_id = p.an_id)
+	LEFT JOIN sightings h ON h.id_sm = m.id_sm `
+
+func (u *Utility) scanMeter(row interface{ Scan(...any) error }) (m Meter, err error) {
+	var id int64
+	var anID, enrolled, heard sql.NullInt64
+	var collector sql.NullString
+	if err := row.Scan(&id, &m.TTP, &m.roster, &anID, &enrolled, &heard, &collector); err != nil {
+		return Meter{}, err
+	}
+	m.ID, m.State = wattveil.MeterID(id), MeterAdded
+	if anID.Valid {
+		m.Pseudonym, m.State = wattveil.Pseudonym(anID.Int64), MeterRegistered
+	}
+	switch enrolled.Int64 {
+	case stateEnrolled:
+		m.State = MeterEnrolled
+	case stateRefused:
+		m.State = MeterRefused
+	}
+	if heard.Valid {
+		m.Sighting = Sighting{Heard: time.Unix(heard.Int64, 0), Collector: collector.String}
+	}
+	u.heard.mu.Lock()
+	defer u.heard.mu.Unlock()
+	if since, ok := u.heard.since[m.ID]; ok {
+		m.Sighting = since
+	}
+	return m, nil
+}
+
+// Meter finds one meter. It fails with wire.Unknown if there is none.
+func (u *Utility) Meter(ctx context.Context, id wattveil.MeterID) (Meter, error) {
+	m, err := u.scanMeter(u.db.QueryRowContext(ctx, meterColumns+`WHERE m.id_sm = ?`, int64(id)))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Meter{}, fmt.Errorf("%w: there is no meter %v", wire.Unknown, id)
+	}
+	if err != nil {
+		return Meter{}, fmt.Errorf("find meter %v: %w", id, err)
+	}
+	return m, nil
+}
+
+// ListMeters gives at most limit meters in the order in which they were added,
+// from a mark on, and the mark of the next ones, 0 if there are none. Marks
+// begin at 0.
+func (u *Utility) ListMeters(ctx context.Context, mark int64, limit int) (list []Meter, next int64, err error) {
+	rows, err := u.db.QueryContext(ctx, meterColumns+`WHERE m.roster > ? ORDER BY m.roster LIMIT ?`, mark, limit)
+	if err != nil {
+		return nil, 0, fmt.Errorf("list meters: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		m, err := u.scanMeter(rows)
+		if err != nil {
+			return nil, 0, fmt.Errorf("list meters: %w", err)
+		}
+		list = append(list, m)
+	}
+	if len(list) == limit {
+		next = list[len(list)-1].roster
+	}
+	return list, next, rows.Err()
+}
+
+// Tariffs lists the tariffs that were put, by id.
+func (u *Utility) Tariffs(ctx context.Context) (list []*tariff.Tariff, err error) {
+	rows, err := u.db.QueryContext(ctx, `SELECT document FROM tariffs ORDER BY id`)
+	if err != nil {
+		return nil, fmt.Errorf("list tariffs: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var document []byte
+		if err := rows.Scan(&document); err != nil {
+			return nil, fmt.Errorf("list tariffs: %w", err)
+		}
+		t, err := tariff.Parse(document)
+		if err != nil {
+			return nil, fmt.Errorf("list tariffs: %w", err)
+		}
+		list = append(list, t)
+	}
+	return list, rows.Err()
+}
+
+// KeptBill is a verified bill of the registry.
+type KeptBill struct {
+	Meter     wattveil.MeterID
+	Pseudonym wattveil.Pseudonym
+	Tariff    string
+	From, To  time.Time
+	JWS       string
+	Salt      bill.Salt
+}
+
+const billColumns = `
+	SELECT p.id_sm, b.an_id, b.tariff, b.from_second, b.to_second, b.salt, b.jws
+	FROM bills b JOIN pseudonyms p ON p.an_id = b.an_id `
+
+func scanBill(row interface{ Scan(...any) error }) (b KeptBill, err error) {
+	var id, anID, from, to int64
+	var salt []byte
+	if err := row.Scan(&id, &anID, &b.Tariff, &from, &to, &salt, &b.JWS); err != nil {
+		return KeptBill{}, err
+	}
+	if len(salt) != len(b.Salt) {
+		return KeptBill{}, fmt.Errorf("salt of a kept bill has %d bytes, want %d", len(salt), len(b.Salt))
+	}
+	copy(b.Salt[:], salt)
+	b.Meter, b.Pseudonym = wattveil.MeterID(id), wattveil.Pseudonym(anID)
+	b.From, b.To = time.Unix(from, 0), time.Unix(to, 0)
+	return b, nil
+}
+
+// KeptBill is the bill of a meter that an earlier run has kept, if there is one.
+func (u *Utility) KeptBill(ctx context.Context, p wattveil.Pseudonym, tariffID string, from, to time.Time) (KeptBill, bool, error) {
+	b, err := scanBill(u.db.QueryRowContext(ctx,
+		billColumns+`WHERE b.an_id = ? AND b.tariff = ? AND b.from_second = ? AND b.to_second = ?`,
+		int64(p), tariffID, from.Unix(), to.Unix()))
+	if errors.Is(err, sql.ErrNoRows) {
+		return KeptBill{}, false, nil
+	}
+	if err != nil {
+		return KeptBill{}, false, fmt.Errorf("find bill of %v: %w", p, err)
+	}
+	return b, true, nil
+}
+
+// BillQuery chooses kept bills. What is zero chooses all.
+type BillQuery struct {
+	Meter    wattveil.MeterID
+	Tariff   string
+	From, To time.Time // bills that begin in this time
+	Skip     int
+	Limit    int
+}
+
+// Bills lists kept bills by the start of their period, then by meter.
+func (u *Utility) Bills(ctx context.Context, q BillQuery) (list []KeptBill, err error) {
+	to := int64(1) << 62
+	if !q.To.IsZero() {
+		to = q.To.Unix()
+	}
+	from := -to
+	if !q.From.IsZero() {
+		from = q.From.Unix()
+	}
+	rows, err := u.db.QueryContext(ctx, billColumns+`
+		WHERE (?1 = 0 OR p.id_sm = ?1) AND (?2 = '' OR b.tariff = ?2) AND b.from_second >= ?3 AND b.from_second < ?4
+		ORDER BY b.from_second, p.id_sm, b.tariff, b.to_second LIMIT ?5 OFFSET ?6`,
+		int64(q.Meter), q.Tariff, from, to, q.Limit, q.Skip)
+	if err != nil {
+		return nil, fmt.Errorf("list bills: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		b, err := scanBill(rows)
+		if err != nil {
+			return nil, fmt.Errorf("list bills: %w", err)
+		}
+		list = append(list, b)
+	}
+	return list, rows.Err()
+}
+
+// BillKeys are the keys under which the bills of a TTP verify.
+func (u *Utility) BillKeys(ctx context.Context, ttp string) (bill.KeySet, error) {
+	t, err := u.trustee(ttp)
+	if err != nil {
+		return bill.KeySet{}, err
+	}
+	return u.billKeys(ctx, t)
+}
+
+// Trustee is what the utility knows of a TTP.
+type Trustee struct {
+	Org      string
+	Enrolled bool
+	Number   wattveil.UCNumber // of this utility at the TTP, if enrolled
+	Serial   uint32            // of the TTP's key statement, if enrolled
+	Root     [32]byte          // fingerprint of the TTP's root key, if enrolled
+}
+
+// Trustee describes a TTP.
+func (u *Utility) Trustee(ctx context.Context, org string) (Trustee, error) {
+	t, err := u.trustee(org)
+	if err != nil {
+		return Trustee{}, err
+	}
+	known, err := u.keysOf(ctx, t)
+	if errors.Is(err, wire.Unavailable) {
+		return Trustee{Org: t.org}, nil
+	}
+	if err != nil {
+		return Trustee{}, err
+	}
+	root, err := rootFingerprint(known.rootKey[:])
+	return Trustee{Org: t.org, Enrolled: true, Number: known.number, Serial: known.serial, Root: root}, err
+}
