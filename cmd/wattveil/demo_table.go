@@ -116,13 +116,13 @@ func writeKnowledge(w io.Writer, r *grid.Report) {
 	meters := count(registered, "meter")
 	fmt.Fprintf(w, `
 meter      knows its own readings and keys; does not know any other home's
-collector  knows that %s sent %s; does not know what is in one
-utility    knows %s by name and %s; does not know a single reading
-TTP        knows %s of %s; does not know whose they are
+collector  knows %s of %s; does not know what they say
+utility    knows %s by name and %s; does not know any reading
+TTP        knows %s of %s; does not know whose
 consumer   knows the bill and that it adds up; does not know any other home's
 
 %s lost, %d stored twice, %s a message with one reading, %v
-`, meters, count(r.Wire.Messages, "message"), meters, count(verified, "bill"),
+`, count(r.Wire.Messages, "message"), meters, meters, count(verified, "bill"),
 		count(readings, "reading"), count(registered, "pseudonym"),
 		count(r.Lost, "reading"), r.Duplicates, count(r.Wire.ReadingMessageBytes, "byte"),
 		time.Duration(r.Seconds*float64(time.Second)).Round(100*time.Millisecond))
