@@ -38,6 +38,8 @@ type session struct {
 
 	used bool             // a counter was stored
 	high wattveil.Counter // the highest of them
+
+	receiptDue int64 // Unix seconds before which no receipt is due; 0 is not known
 }
 
 // fresh tells whether a counter is above all that are stored, so that nothing

@@ -3,7 +3,8 @@
 // meter by utility number and pseudonym alone.
 //
 // enrol.go takes key statements, exchange.go makes session keys, ingest.go
-// opens messages and makes their readings durable before it says so, bills.go
+// opens messages and makes their readings durable before it says so, receipt.go
+// tells each meter once a day what of its readings is durable, bills.go
 // prices and signs. Masters are in SQLite, readings behind [Readings].
 package ttp
 
