@@ -130,9 +130,8 @@ func (u *Utility) issueNew(ctx context.Context, tx *sql.Tx, id wattveil.MeterID,
 	if err != nil {
 		return nil, err
 	}
-	now := u.cfg.Now()
-	signed, partial, err := center.Issue(clpke.MeterIdentity(a.Meter), mu, firstSerial,
-		now.Add(-statementBackdate).Unix(), now.Add(statementLifetime).Unix())
+	notBefore, notAfter := statementValidity(u.cfg.Now())
+	signed, partial, err := center.Issue(clpke.MeterIdentity(a.Meter), mu, firstSerial, notBefore, notAfter)
 	if err != nil {
 		return nil, err
 	}
@@ -148,3 +147,11 @@ func (u *Utility) issueNew(ctx context.Context, tx *sql.Tx, id wattveil.MeterID,
 }
 
 func partialContext(p wattveil.Pseudonym) string { return "statements.partial_key " + p.String() }
+
+// statementValidity is how long a statement holds that is made now, in Unix
+// seconds at the start of a UTC day: when a meter registered, and so which
+// meters were installed one after the other, is not the TTP's to know.
+func statementValidity(now time.Time) (notBefore, notAfter int64) {
+	day := now.Truncate(24 * time.Hour)
+	return day.Add(-statementBackdate).Unix(), day.Add(statementLifetime).Unix()
+}
