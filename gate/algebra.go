@@ -156,10 +156,14 @@ func all(n int) []int {
 // worst looks for a window of at most width seconds of which more than num/den
 // is determined. The share is convex in where the window begins and ends, so
 // only windows that begin and end where a piece does, or begin or end there and
-// have the full width, can be the worst (spec/gate.md section 4.5).
-func (p *projector) worst(pieces []piece, width, num, den int64) (from, to int64, found bool) {
-	w := p.newWindow(num, den)
+// have the full width, can be the worst (spec/gate.md section 4.5). Windows
+// without a thin class pass.
+func (p *projector) worst(pieces []piece, thin []bool, width, num, den int64) (from, to int64, found bool) {
+	w := p.newWindow(thin, num, den)
 	for i := range pieces {
+		if !near(pieces, thin, i, width) {
+			continue
+		}
 		w.clear()
 		for j := i; j < len(pieces) && w.length < width; j++ {
 			w.add(pieces[j].class, min(pieces[j].to-pieces[j].from, width-w.length))
@@ -180,19 +184,36 @@ func (p *projector) worst(pieces []piece, width, num, den int64) (from, to int64
 	return 0, 0, false
 }
 
+// near tells whether a thin class is within width of either end of a piece.
+func near(pieces []piece, thin []bool, i int, width int64) bool {
+	for j := i; j < len(pieces) && pieces[j].from < pieces[i].from+width; j++ {
+		if thin[pieces[j].class] {
+			return true
+		}
+	}
+	for j := i; j >= 0 && pieces[j].to > pieces[i].to-width; j-- {
+		if thin[pieces[j].class] {
+			return true
+		}
+	}
+	return false
+}
+
 // window is the weights of the rows summed over a stretch of time.
 type window struct {
 	p        *projector
 	num, den big.Int
 	length   int64
+	thin     []bool // classes
+	touches  bool   // a thin class
 	sums     [channels][]*big.Int
 	net      []*big.Int
 	// scratch
 	n, t, row, form big.Int
 }
 
-func (p *projector) newWindow(num, den int64) *window {
-	w := &window{p: p}
+func (p *projector) newWindow(thin []bool, num, den int64) *window {
+	w := &window{p: p, thin: thin}
 	w.num.SetInt64(num)
 	w.num.Mul(&w.num, p.det)
 	w.den.SetInt64(den)
@@ -206,7 +227,7 @@ func (p *projector) newWindow(num, den int64) *window {
 }
 
 func (w *window) clear() {
-	w.length = 0
+	w.length, w.touches = 0, false
 	for ch := range w.sums {
 		for _, s := range w.sums[ch] {
 			s.SetInt64(0)
@@ -216,6 +237,7 @@ func (w *window) clear() {
 
 func (w *window) add(class int, seconds int64) {
 	w.length += seconds
+	w.touches = w.touches || w.thin[class]
 	w.n.SetInt64(seconds)
 	for ch := range w.sums {
 		for i, s := range w.sums[ch] {
@@ -227,6 +249,9 @@ func (w *window) add(class int, seconds int64) {
 // exceeds tells whether too much of the import, the export or the net of the
 // window is determined. The net u has twice the squared length.
 func (w *window) exceeds() bool {
+	if !w.touches {
+		return false
+	}
 	if w.p.used[imports] && w.over(w.sums[imports], w.length) || w.p.used[exports] && w.over(w.sums[exports], w.length) {
 		return true
 	}

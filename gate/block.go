@@ -85,61 +85,69 @@ func tuple(numbers []int) string {
 	return string(key)
 }
 
-// ample tells whether every cell, that is, all time that counts equally in
-// every answer, lasts so long that even the sums over all cells pass the bound
-// (spec/gate.md section 4.2). It takes no algebra, and is the usual case.
-func (b *block) ample(g *Gate) bool {
+// thin marks the classes that belong, in a channel, to a cell that is not
+// ample. A cell is all time that counts equally in every answer; it is ample
+// if it lasts so long that a window within ample cells passes the bound even if
+// the sums of all cells were told (spec/gate.md section 4.3). Usually no class
+// is thin, and no algebra is needed.
+func (b *block) thin(g *Gate) []bool {
 	seconds := make([]int64, len(b.cells))
 	for _, p := range b.pieces {
 		seconds[p.class] += p.to - p.from
 	}
+	need, num := g.window()*g.s.RevealDen, g.s.RevealNum
+	out := make([]bool, len(b.cells))
 	for ch := range channels {
-		if !b.ampleIn(ch, seconds, g.window()*g.s.RevealDen, g.s.RevealNum) {
-			return false
+		cells := b.cellsIn(ch)
+		sums := make([]int64, len(seconds)+1)
+		for class, n := range seconds {
+			sums[cells[class]] += n
+		}
+		for class, cell := range cells {
+			out[class] = out[class] || cell != 0 && sums[cell]*num < need
 		}
 	}
-	return true
+	return out
 }
 
-func (b *block) ampleIn(ch int, seconds []int64, need, num int64) bool {
+// cellsIn numbers the cells of a channel and gives that of each class; 0 is
+// that of no weight at all.
+func (b *block) cellsIn(ch int) []int {
 	if len(b.members) == 1 {
-		s := b.members[0]
-		sums := make([]int64, s.groups[ch])
-		for class, n := range seconds {
-			sums[s.group[ch][class]] += n
-		}
-		return !slices.ContainsFunc(sums[1:], func(n int64) bool { return n*num < need })
+		return b.members[0].group[ch]
 	}
-	sums := make(map[string]int64)
+	out := make([]int, len(b.cells))
+	place := make(map[string]int)
 	ids := make([]int, len(b.members))
-	for class, n := range seconds {
+	for class, cell := range b.cells {
 		counts := false
 		for k, s := range b.members {
 			ids[k] = 0
-			if own := b.cells[class][k]; own >= 0 {
-				ids[k] = s.group[ch][own]
+			if cell[k] >= 0 {
+				ids[k] = s.group[ch][cell[k]]
 			}
 			counts = counts || ids[k] != 0
 		}
-		if counts {
-			sums[tuple(ids)] += n
+		if !counts {
+			continue
 		}
-	}
-	for _, n := range sums {
-		if n*num < need {
-			return false
+		key := tuple(ids)
+		if place[key] == 0 {
+			place[key] = len(place) + 1
 		}
+		out[class] = place[key]
 	}
-	return true
+	return out
 }
 
 // reveals is a time of which the answers of the block would tell too much, if
 // there is one.
 func (b *block) reveals(g *Gate) (from, to int64, found bool) {
-	if b.ample(g) {
+	thin := b.thin(g)
+	if !slices.Contains(thin, true) {
 		return 0, 0, false
 	}
-	return newProjector(b).worst(b.pieces, g.window(), g.s.RevealNum, g.s.RevealDen)
+	return newProjector(b).worst(b.pieces, thin, g.window(), g.s.RevealNum, g.s.RevealDen)
 }
 
 // vectors are, for each class of pieces and channel, the weights of all rows

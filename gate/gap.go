@@ -143,18 +143,23 @@ func (s *Shape) mean(p *Gap) class {
 		if byTime {
 			total = p.To - p.From
 		}
-		sums := rats(nil, len(s.quantities))
+		parts := make(map[int]int64) // by class
 		for _, iv := range p.Parts {
 			part := int64([...]wattveil.Wh{iv.Import, iv.Export}[ch])
 			if byTime {
 				part = iv.End - iv.Start
 			}
+			parts[s.runs[s.at(iv.Start)].class] += part
+		}
+		out[ch] = rats(nil, len(s.quantities))
+		for class, part := range parts { // sums are exact, so their order is free
 			share := big.NewRat(part, total)
-			for q, w := range s.classes[s.runs[s.at(iv.Start)].class][ch] {
-				sums[q].Add(sums[q], new(big.Rat).Mul(w, share))
+			for q, w := range s.classes[class][ch] {
+				if w.Sign() != 0 {
+					out[ch][q].Add(out[ch][q], new(big.Rat).Mul(w, share))
+				}
 			}
 		}
-		out[ch] = sums
 	}
 	return out
 }

@@ -90,16 +90,20 @@ type Shape struct {
 	quantities []Quantity // of a parsed shape only their number is known
 	classes    []class    // by first use
 	runs       []run      // neighbours differ
-	// group numbers, per channel and class, classes with equal weights; 0 are
-	// those with none.
+	// group numbers, per channel and class, classes with equal weights, by
+	// first use from 1; 0 are those with none.
 	group  [channels][]int
-	groups [channels]int
 	bytes  []byte
 	digest Digest
 	alone  verdict // on a meter on which nothing else overlaps
 }
 
-// From and To are the period.
+// Format prints the period only: the weights of a meter with gaps are private.
+func (s Shape) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "shape of %s to %s", stamp(s.from), stamp(s.to))
+}
+
+// From is the start of the period.
 func (s *Shape) From() int64 { return s.from }
 
 // To is the end of the period.
@@ -249,7 +253,6 @@ func (s *Shape) regroup() {
 			}
 			s.group[ch][i] = k
 		}
-		s.groups[ch] = len(place) + 1
 	}
 }
 
