@@ -129,3 +129,23 @@ func dependencyTable(t *testing.T) map[string]dependencyLine {
 	}
 	return lines
 }
+
+// TestReadme holds README.md's table of folders to the folders with packages.
+func TestReadme(t *testing.T) {
+	watch(t)
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := run(root, "list", "-f", "{{.ImportPath}}", "./...")
+	if err != nil {
+		t.Fatal(err)
+	}
+	module := load(t, root).module
+	for path := range strings.FieldsSeq(string(out)) {
+		folder, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(path, module), "/"), "/")
+		if folder != "" && folder != "internal" && !strings.Contains(string(text), "`"+folder+"/") {
+			t.Errorf("%s: give %s/ a line in README.md's table of folders", path, folder)
+		}
+	}
+}
