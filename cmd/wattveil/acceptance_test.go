@@ -196,6 +196,7 @@ func makeHomes(t *testing.T, a accepted, from string, step, span time.Duration) 
 }
 
 func (a accepted) run(t *testing.T) {
+	t.Parallel() // it waits for disks more than for processors
 	dir := t.TempDir()
 	reportFile := filepath.Join(dir, "report.json")
 	args := []string{"demo", "--headless", "--readings", a.file, "--tz", a.zone, "--loss", "0.1", "--report", reportFile}

@@ -36,6 +36,7 @@ func TestDemoStops(t *testing.T) {
 		{"after the bills", short, "The meters go on. Ctrl-C ends the demo.", os.Interrupt, 0, "Stopped. The meters have sent "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			temp := t.TempDir()
 			report := filepath.Join(t.TempDir(), "report.json")
 			code, said := stopped(t, temp, c.after, c.signal, append(c.flags, "--report", report)...)
