@@ -32,6 +32,7 @@ type plant struct {
 func TestPlantedLeaks(t *testing.T) {
 	w := newWorld(t, 1, 2)
 	t.Run("none", func(t *testing.T) { // or the others would prove nothing
+		w := w.with(func(w *world) { w.trouble, w.outage = true, true })
 		first, second := w.play(t), w.with(otherLoads).play(t)
 		mustEqual(t, utilityView(t, first), utilityView(t, second))
 		plantInStores(t, first, second)
@@ -79,7 +80,12 @@ func leaksOfReadings(t *testing.T) []plant {
 		},
 		{
 			name: "a bill line more", vary: otherLoads, view: utilityView,
-			extra: func(w *world) { w.terms = finer(t, w.terms) },
+			extra: func(w *world) {
+				var err error
+				if w.terms, err = finer(w.terms); err != nil {
+					t.Fatal(err)
+				}
+			},
 			where: []string{"bills", "store utility.db bills", "traffic ttp utility"},
 		},
 		{ // by design: spec/threats.md section 5
@@ -130,7 +136,10 @@ func leaksOfIdentities() []plant {
 			leak: leak{beforeTap: l.m}, where: []string{"traffic ttp utility"},
 		})
 	}
-	return list
+	return append(list, plant{ // by design: spec/threats.md section 5
+		name: "a collector that hears no answer", vary: otherIdentities, view: ttpView,
+		extra: func(w *world) { w.outage = true }, where: []string{"traffic ttp utility"},
+	})
 }
 
 // plantInStores puts a reading where the stores of two runs would show it.
@@ -182,26 +191,21 @@ func logReadings(c *call) (int, []byte, error) {
 }
 
 // finer is a tariff with one band cut in two, so that a bill has a line more.
-func finer(t *testing.T, terms *tariff.Tariff) *tariff.Tariff {
-	t.Helper()
+func finer(terms *tariff.Tariff) (*tariff.Tariff, error) {
 	text, err := terms.MarshalJSON()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	var d tariff.Document
 	if err := json.Unmarshal(text, &d); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	first := &d.Energy.Windows[0]
 	rest := *first
 	first.Band, first.To, rest.From = "morning", "11:00", "11:00"
 	d.Energy.Bands["morning"] = d.Energy.Bands[rest.Band]
 	d.Energy.Windows = append(d.Energy.Windows, rest)
-	cut, err := tariff.New(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cut
+	return tariff.New(d)
 }
 
 // explainWithPseudonym has the utility explain once why it refuses a post.
@@ -257,7 +261,7 @@ func batches(c *call, cut func(messages [][]byte) [][]int) (int, []byte, error) 
 	if err != nil {
 		return 0, nil, err
 	}
-	verdicts := make([]wire.Verdict, len(messages))
+	all := wire.MessageAnswer{Verdicts: make([]wire.Verdict, len(messages))}
 	for _, group := range cut(messages) {
 		picked := make([][]byte, len(group))
 		for i, at := range group {
@@ -272,10 +276,12 @@ func batches(c *call, cut func(messages [][]byte) [][]int) (int, []byte, error) 
 			return 0, nil, err
 		}
 		for i, at := range group {
-			verdicts[at] = got.Verdicts[i]
+			all.Verdicts[at] = got.Verdicts[i]
 		}
+		all.Receipts = append(all.Receipts, got.Receipts...)
 	}
-	return http.StatusOK, wire.MessageAnswer{Verdicts: verdicts}.Append(nil), nil
+	slices.SortFunc(all.Receipts, func(a, b wire.PassedReceipt) int { return cmp.Compare(a.Pseudonym, b.Pseudonym) })
+	return http.StatusOK, all.Append(nil), nil
 }
 
 // byCollector is the positions of messages, collector after collector.

@@ -129,9 +129,9 @@ func plainMessages(status int, body, request []byte) (string, error) {
 		answer, err := wire.ParseMessageAnswer(body, len(messages))
 		receipts := make([]string, len(answer.Receipts))
 		for i, r := range answer.Receipts {
-			receipts[i] = fmt.Sprintf("%v.%d", r.Pseudonym, r.Low)
+			receipts[i] = fmt.Sprintf("%v epoch ..%d %s", r.Pseudonym, r.Low, length(r.Body[:]))
 		}
-		return fmt.Sprint(answer.Verdicts, receipts), err
+		return fmt.Sprintf("%v receipts %v", answer.Verdicts, receipts), err
 	}
 	lines := make([]string, len(messages))
 	for i, msg := range messages {

@@ -10,7 +10,7 @@ import (
 // TestPairedRuns holds the table of who may learn what (spec/threats.md): what
 // a party may not learn is changed, and all that the party sees stays equal.
 func TestPairedRuns(t *testing.T) {
-	w := newWorld(t, 2, 7)
+	w := newWorld(t, 2, 7).with(func(w *world) { w.trouble = true })
 	first := w.play(t)
 
 	t.Run("readings hidden from collectors and utility", func(t *testing.T) {

@@ -209,15 +209,7 @@ func (p *played) files(t *testing.T, v view, party string) {
 // which the database gives them, with each value's type.
 func (p *played) database(t *testing.T, v view, party, file string) {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(p.dir, party, file)+"?mode=ro&immutable=1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	db := p.openDatabase(t, party, file)
 	var tables []string
 	for _, row := range queryAll(t, db, `SELECT type, name, sql FROM sqlite_master ORDER BY type, name`) {
 		v.add("store "+file, "%v", row)
@@ -234,6 +226,21 @@ func (p *played) database(t *testing.T, v view, party, file string) {
 			v.add("store "+file+" "+table, "%s", strings.Join(cells, " "))
 		}
 	}
+}
+
+// openDatabase opens a party's registry without touching it.
+func (p *played) openDatabase(t *testing.T, party, file string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(p.dir, party, file)+"?mode=ro&immutable=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
 }
 
 // cell is a value of a database as it lies there.
@@ -288,6 +295,11 @@ func (p *played) lookIntoQueues() error {
 // and what the roles count.
 func (p *played) look(ctx context.Context) error {
 	g := p.grid
+	if p.compact {
+		if err := g.store().Compact(ctx); err != nil {
+			return err
+		}
+	}
 	for _, c := range g.collectors {
 		kept, discarded := c.queue.Quarantined()
 		p.counts.add("counts "+c.name, "%+v, %d quarantined, %d discarded", c.role.Stats(), kept, discarded)

@@ -18,6 +18,7 @@ import (
 	"github.com/wattveil/wattveil/meter"
 	"github.com/wattveil/wattveil/provision"
 	"github.com/wattveil/wattveil/tariff"
+	"github.com/wattveil/wattveil/wire"
 )
 
 // The privacy tests run the platform twice and compare what one party has seen
@@ -41,6 +42,9 @@ type world struct {
 	place      []int // collector of each household
 	order      []int // in which the utility lists its customers and meters hand over
 	terms      *tariff.Tariff
+	trouble    bool // have things go wrong, for what parties say then
+	outage     bool // of a collector, too
+	compact    bool // have the TTP's store compressed at the end
 	leak       leak
 }
 
@@ -253,12 +257,18 @@ func (w *world) config(p *played) Config {
 	}
 	cfg.Link = func(i int, r provision.Record, inner meter.Link) meter.Link {
 		p.secrets[r.Meter] = r
+		if w.trouble {
+			inner = &troubledMeter{Link: inner, played: p, home: i, record: r, seen: make(map[wire.Type][]byte)}
+		}
 		if w.leak.link != nil {
 			return w.leak.link(p, i, r, inner)
 		}
 		return inner
 	}
 	cfg.BeforeTap, cfg.BehindTap = p.meddle(w.leak.beforeTap), p.meddle(w.leak.behindTap)
+	if w.trouble || w.outage {
+		cfg.BehindTap = p.meddle(troubled)
+	}
 	return cfg
 }
 
@@ -390,6 +400,11 @@ func (p *played) bill(ctx context.Context) (err error) {
 	report, err := p.grid.Report(ctx, p.bills, 0)
 	if err != nil {
 		return err
+	}
+	if p.trouble {
+		if err := p.askInVain(ctx); err != nil {
+			return err
+		}
 	}
 	want := int64(p.days*perDay) + 1
 	for _, m := range report.Meters {
