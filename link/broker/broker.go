@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -74,7 +76,7 @@ func Serve(l net.Listener, cfg Config) (*Broker, error) {
 	if err := b.server.AddHook(&hook{broker: b}, nil); err != nil {
 		return nil, fmt.Errorf("start broker: %w", err)
 	}
-	if err := b.server.AddListener(newListener(l, cfg.Log)); err != nil {
+	if err := b.server.AddListener(newListener(l, cfg.Log, b.goodbye)); err != nil {
 		return nil, fmt.Errorf("start broker on %v: %w", l.Addr(), err)
 	}
 	if err := b.server.Serve(); err != nil {
@@ -143,6 +145,16 @@ func (b *Broker) Close() error {
 		return fmt.Errorf("close broker: %w", err)
 	}
 	return nil
+}
+
+// goodbye disconnects all meters.
+func (b *Broker) goodbye() {
+	b.mu.Lock()
+	clients := slices.Collect(maps.Values(b.clients))
+	b.mu.Unlock()
+	for _, client := range clients {
+		_ = b.server.DisconnectClient(client, packets.ErrServerShuttingDown) // gone already is as good
+	}
 }
 
 func (b *Broker) client(id wattveil.MeterID) *mqtt.Client {

@@ -26,8 +26,9 @@ const (
 // goes on after a failed accept, drops connections that stay silent, and on
 // Close waits for every connection, also for one that never sent a packet.
 type listener struct {
-	inner net.Listener
-	log   *slog.Logger
+	inner   net.Listener
+	log     *slog.Logger
+	goodbye func() // tells connected meters that the broker ends
 
 	mu      sync.Mutex
 	conns   map[net.Conn]struct{} // guarded by mu
@@ -35,8 +36,11 @@ type listener struct {
 	served  sync.WaitGroup
 }
 
-func newListener(l net.Listener, log *slog.Logger) *listener {
-	return &listener{inner: l, log: log, conns: make(map[net.Conn]struct{}), closing: make(chan struct{})}
+func newListener(l net.Listener, log *slog.Logger, goodbye func()) *listener {
+	return &listener{
+		inner: l, log: log, goodbye: goodbye,
+		conns: make(map[net.Conn]struct{}), closing: make(chan struct{}),
+	}
 }
 
 // ID names the listener to the server.
@@ -95,8 +99,10 @@ func (l *listener) forget(conn net.Conn) {
 	_ = conn.Close() // the server has closed it if it got as far as a session
 }
 
-// Close says goodbye to the meters, ends every connection and waits.
-func (l *listener) Close(closeClients listeners.CloseFn) {
+// Close says goodbye to the meters, ends every connection and waits. It does
+// not use the server's own way to close clients: that one locks their table
+// twice for reading, and waits forever if a meter leaves in between.
+func (l *listener) Close(listeners.CloseFn) {
 	l.mu.Lock()
 	close(l.closing)
 	_ = l.inner.Close() // only Accept is told, and it returns
@@ -104,7 +110,7 @@ func (l *listener) Close(closeClients listeners.CloseFn) {
 		_ = conn.SetDeadline(time.Now().Add(goodbyeTimeout)) // for meters that do not read
 	}
 	l.mu.Unlock()
-	closeClients(listenerID)
+	l.goodbye()
 	l.mu.Lock()
 	for conn := range l.conns {
 		_ = conn.Close()
