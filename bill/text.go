@@ -34,7 +34,7 @@ const columns = 6
 func (b Bill) writeTable(s *strings.Builder) {
 	rows := [][columns]string{{"Item", "Band", "Quantity", "Unit", "Price", b.Currency}}
 	for _, l := range b.Lines {
-		rows = append(rows, [columns]string{l.Kind, l.Band, l.Quantity, l.Unit, l.Price, l.Amount})
+		rows = append(rows, [columns]string{l.Kind, l.Label(), l.Quantity, l.Unit, l.priceText(), l.Amount})
 	}
 	rows = append(rows, [columns]string{"total", "", "", "", "", b.Total})
 	var width [columns]int
@@ -52,6 +52,35 @@ func (b Bill) writeTable(s *strings.Builder) {
 			width[0], row[0], width[1], row[1], width[2], row[2],
 			width[3], row[3], width[4], row[4], width[5], row[5])
 	}
+}
+
+// Label tells a line from others of its kind, for people to read.
+func (l Line) Label() string {
+	parts := []string{l.Band + l.Name}
+	if l.Tier > 0 {
+		parts = append(parts, fmt.Sprintf("tier %d", l.Tier))
+	}
+	if l.Kind == kindDemand {
+		parts = append(parts, l.Month, fmt.Sprintf("%d min", l.Minutes))
+		if l.Note != "" {
+			parts = append(parts, "("+l.Note+")")
+		}
+		if l.Share != "" {
+			parts = append(parts, "x "+l.Share+" month")
+		}
+	}
+	if l.On != "" {
+		parts = append(parts, "on "+l.On)
+	}
+	return strings.TrimSpace(strings.Join(parts, " "))
+}
+
+// priceText is the price, or that there is one for each step of a series.
+func (l Line) priceText() string {
+	if l.Series != "" {
+		return "series"
+	}
+	return l.Price
 }
 
 // rule draws a line as wide as the table.

@@ -180,7 +180,7 @@ func (c *checker) window(t *Tariff, at string, w Times) (timeSpan, bool) {
 // days reads the day types of a window.
 func (c *checker) days(t *Tariff, path string, names []string) uint8 {
 	if len(names) == 0 {
-		c.add(path, "names no day", "want some of "+dayList())
+		c.add(path, "names no day", "want some of "+dayList(t))
 		return 0
 	}
 	var days uint8
@@ -188,7 +188,7 @@ func (c *checker) days(t *Tariff, path string, names []string) uint8 {
 		day := slices.Index(dayNames[:], name)
 		switch {
 		case day < 0:
-			c.add(index(path, i), fmt.Sprintf("%.20q is not a day", name), "want one of "+dayList())
+			c.add(index(path, i), fmt.Sprintf("%.20q is not a day", name), "want one of "+dayList(t))
 		case day == holiday && t.doc.Holidays == nil:
 			c.add(index(path, i), "names holidays, of which the tariff has none", "say in holidays which days they are")
 		case days>>day&1 != 0:
@@ -200,8 +200,13 @@ func (c *checker) days(t *Tariff, path string, names []string) uint8 {
 	return days
 }
 
-func dayList() string {
-	return strings.Join(append(slices.Clone(dayNames[1:holiday]), dayNames[0], dayNames[holiday]), ", ")
+// dayList names the day types that a window of the tariff may have.
+func dayList(t *Tariff) string {
+	list := append(slices.Clone(dayNames[1:holiday]), dayNames[0])
+	if t.doc.Holidays != nil {
+		list = append(list, dayNames[holiday])
+	}
+	return strings.Join(list, ", ")
 }
 
 // clock reads HH:MM, from 00:00 to latest, in minutes.

@@ -120,6 +120,11 @@ func (v verifyBill) verify(stdin io.Reader, file string) (bill.Verified, error) 
 
 // readInput reads a file, or standard input for "-".
 func readInput(stdin io.Reader, file string) ([]byte, error) {
+	return readLimited(stdin, file, maxInput)
+}
+
+// readLimited reads a file of at most limit bytes, or standard input for "-".
+func readLimited(stdin io.Reader, file string, limit int64) ([]byte, error) {
 	in := stdin
 	if file != "-" {
 		f, err := os.Open(file)
@@ -132,12 +137,12 @@ func readInput(stdin io.Reader, file string) ([]byte, error) {
 		defer f.Close()
 		in = f
 	}
-	data, err := io.ReadAll(io.LimitReader(in, maxInput+1))
+	data, err := io.ReadAll(io.LimitReader(in, limit+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(data) > maxInput {
-		return nil, fmt.Errorf("%s has more than %d bytes", file, maxInput)
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s has more than %d bytes", file, limit)
 	}
 	return data, nil
 }

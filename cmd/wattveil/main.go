@@ -48,6 +48,7 @@ never a reading; the TTP sees the readings and never whose they are.`
 	root.AddCommand(
 		newDemo(),
 		newBill(),
+		newTariff(),
 	)
 	return root
 }
