@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync/atomic"
+	"sync"
 	"testing"
 
 	"github.com/eclipse/paho.golang/packets"
@@ -379,5 +380,29 @@ func TestLogsCarryNoAddress(t *testing.T) {
 	}
 	if strings.Contains(log.String(), "127.0.0.1") || strings.Contains(log.String(), "wrong") {
 		t.Errorf("the log carries an address or a password:\n%s", &log)
+	}
+}
+
+// TestCloseWhileMetersLeave ends a broker at the moment at which its meters
+// leave by themselves.
+func TestCloseWhileMetersLeave(t *testing.T) {
+	for range 20 {
+		cfg := (&collector{}).config()
+		cfg.Authenticate = func(wattveil.MeterID, string) bool { return true }
+		b, addr := start(t, cfg)
+		var leaving sync.WaitGroup
+		begin := make(chan struct{})
+		for id := range wattveil.MeterID(16) {
+			r := connected(t, addr, id+1)
+			leaving.Go(func() {
+				<-begin
+				_ = r.conn.Close()
+			})
+		}
+		close(begin)
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+		leaving.Wait()
 	}
 }
