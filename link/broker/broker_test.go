@@ -8,8 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"strings"
-	"sync/atomic"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/eclipse/paho.golang/packets"
