@@ -8,12 +8,13 @@ export GO
 # The steps of "make check". The tests come last, so that their output does.
 STEPS = format vet static rules tidy generated vuln fuzz race
 
-.PHONY: help demo test bench check $(STEPS)
+.PHONY: help demo test acceptance bench check $(STEPS)
 .NOTPARALLEL:
 
 help:
 	@echo 'make demo       run the whole platform here, up to verified bills'
 	@echo 'make test       run all tests'
+	@echo 'make acceptance bill all of the real homes in WATTVEIL_DATA, some minutes'
 	@echo 'make check      run what CI runs: $(STEPS)'
 	@echo 'make bench      run the benchmarks, with allocations'
 
@@ -22,6 +23,9 @@ demo:
 
 test:
 	$(GO) test -timeout 40m ./...
+
+acceptance:
+	WATTVEIL_FULL=1 $(GO) test -count=1 -v -run TestRealHomes -timeout 40m ./cmd/wattveil
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...

@@ -23,9 +23,7 @@ import (
 //
 // Real homes are in the folder that WATTVEIL_DATA names (../shared/data of the
 // project if it is empty). The first days of each file are taken, and the whole
-// files if WATTVEIL_FULL=1, which takes minutes:
-//
-//	WATTVEIL_FULL=1 go test -run TestRealHomes -timeout 30m ./cmd/wattveil
+// files if WATTVEIL_FULL=1, as "make acceptance" does, which takes minutes.
 
 // demoReport is the file that --report writes, member for member.
 type demoReport struct {
