@@ -8,7 +8,7 @@ import (
 
 // block is answers that overlap, on one line of time. Blocks that do not
 // overlap span orthogonal row spaces, so each is judged by itself
-// (spec/gate.md section 4.3).
+// (spec/gate.md section 4.2).
 type block struct {
 	members []*Shape
 	pieces  []piece
