@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -44,10 +45,14 @@ const (
 	shutdownWithin = 5 * time.Second
 )
 
+// silence turns off the log lines of the library, which has no other switch,
+// once and before it runs.
+var silence = sync.OnceFunc(func() { klog.SetLogger(logr.Discard()) })
+
 // Open opens the log in a folder, and makes its key if it is missing. origin
 // names the log in its checkpoints, such as wattveil.example/bills.
 func Open(ctx context.Context, dir, origin string) (*Log, error) {
-	klog.SetLogger(logr.Discard()) // the library has no other switch for its lines
+	silence()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open bill log: %w", err)
 	}
