@@ -392,3 +392,36 @@ func TestRefusesAnswers(t *testing.T) {
 		}
 	}
 }
+
+// TestConcurrent bills many meters with one shape at once, as a billing run
+// does.
+func TestConcurrent(t *testing.T) {
+	g := newGate(t, gate.Settings{})
+	nov, dec := month(t, g, 2018, 11), month(t, g, 2018, 12)
+	done := make(chan error)
+	for range 8 {
+		go func() {
+			h := &gate.History{}
+			for _, s := range []*gate.Shape{nov, dec} {
+				d, err := g.Check(h, gate.Bill{Shape: s, Tariff: t1, Now: s.To()}, nil)
+				if err != nil {
+					done <- err
+					return
+				}
+				h = d.History
+			}
+			// The correction joins the shared shapes in one block.
+			d, err := g.Check(h, gate.Bill{Shape: nov, Tariff: t1, Corrects: true, Now: nov.To() + 50*day},
+				func(gate.Digest) (*gate.Shape, error) { return nov, nil })
+			if err == nil && d.History.Bills() != 2 {
+				err = fmt.Errorf("%d bills", d.History.Bills())
+			}
+			done <- err
+		}()
+	}
+	for range 8 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
