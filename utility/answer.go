@@ -105,7 +105,7 @@ func (u *Utility) fitDownlinks(p *post, room int) ([]wire.Downlink, int) {
 		u.cfg.Log.Warn("downlinks dropped", "collector", p.collector, "count", drop)
 		rest = rest[drop:]
 	}
-	u.waiting[p.collector] = slices.Clone(rest)
+	u.waiting[p.collector] = withoutReceipts(slices.Clone(rest))
 	return all[:n:n], 0
 }
 

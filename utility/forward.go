@@ -67,6 +67,7 @@ type post struct {
 	exchanges []exchange
 	answers   []wire.ExchangeAnswer // of exchanges
 	position  []int                 // of each exchange's frame
+	receipts  []*wire.PassedReceipt // for each frame's meter, mostly nil
 	requests  []int                 // positions of registration requests
 	heard     []wattveil.MeterID    // whose frames are authentic
 	downlinks []wire.Downlink
@@ -87,6 +88,7 @@ func (u *Utility) forward(ctx context.Context, collector string, body []byte) ([
 		meters:    make([]wattveil.MeterID, len(in.Frames)),
 		lows:      make([]byte, len(in.Frames)),
 		messages:  make([]message, 0, len(in.Frames)),
+		receipts:  make([]*wire.PassedReceipt, len(in.Frames)),
 		heard:     make([]wattveil.MeterID, 0, len(in.Frames)),
 	}
 	tagger := u.taggers.Get().(*wire.Tagger)
@@ -101,6 +103,7 @@ func (u *Utility) forward(ctx context.Context, collector string, body []byte) ([
 	}
 	u.relayAndRegister(ctx, p, in.Interval)
 	u.settleExchanges(ctx, p)
+	u.settleReceipts(ctx, p)
 	u.noteRekeys(p)
 	u.stats.count(p.verdicts)
 	u.heard.add(p.heard, Sighting{Heard: received, Collector: collector})
@@ -190,7 +193,9 @@ func (u *Utility) takeData(ctx context.Context, p *post, i int, id wattveil.Mete
 		return wire.Later, err
 	}
 	p.lows[i] = h.Low
-	p.messages = append(p.messages, message{frame: wire.Rewrite(frame, pseudonym), ttp: m.ttp, verdict: &p.verdicts[i]})
+	p.messages = append(p.messages, message{
+		frame: wire.Rewrite(frame, pseudonym), ttp: m.ttp, verdict: &p.verdicts[i], receipt: &p.receipts[i],
+	})
 	return wire.Later, nil
 }
 

@@ -37,6 +37,7 @@ type message struct {
 	frame   []byte
 	ttp     string // organisation, or empty for the only one
 	verdict *wire.Verdict
+	receipt **wire.PassedReceipt // for its meter, if the TTP gives one
 }
 
 // exchange is an M1 or M3 under its pseudonym, and where its answer goes.

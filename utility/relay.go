@@ -96,6 +96,7 @@ func (u *Utility) relayMessages(ctx context.Context, t *trustee, batch []message
 	for i, v := range given.Verdicts {
 		*batch[i].verdict = v
 	}
+	u.noteReceipts(batch, given.Receipts)
 	return nil
 }
 
@@ -135,7 +136,10 @@ const (
 // call asks a TTP and repeats what got no answer: every request of the
 // protocol may be repeated.
 func (u *Utility) call(ctx context.Context, t *trustee, method, path string, body []byte) (answer []byte, err error) {
-	for range callAttempts {
+	for n := range callAttempts {
+		if n > 0 && u.cfg.Backoff(ctx, n-1) != nil {
+			break
+		}
 		answer, err = t.conn.Do(ctx, method, path, body)
 		if err == nil || isRefusal(err) || ctx.Err() != nil {
 			return answer, err
