@@ -50,7 +50,13 @@ type Config struct {
 	// Held, if set, is called for each frame when it is durable and before it
 	// is acknowledged. It may keep the frame and must not change it.
 	Held func(id wattveil.MeterID, frame []byte)
-	Log  *slog.Logger // discards if nil
+	// Backoff, if set, waits before a post is repeated that got no answer; n,
+	// from 0, counts the waits. [peer.Backoff] is one.
+	Backoff func(ctx context.Context, n int) error
+	// Grace is how long a post that is under way when [Collector.Run]'s context
+	// ends may still take; none if zero.
+	Grace time.Duration
+	Log   *slog.Logger // discards if nil
 }
 
 const defaultInterval = 15 * time.Minute
@@ -83,6 +89,9 @@ func Open(cfg Config) (*Collector, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Backoff == nil {
+		cfg.Backoff = func(context.Context, int) error { return nil }
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

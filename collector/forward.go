@@ -35,7 +35,7 @@ type Forwarded struct {
 
 // Forward posts one interval's batch, also an empty one, and does what the
 // answer says (spec/protocol.md section 7.1). A post without an answer is
-// repeated at once, byte for byte, up to 3 times in all. Without a valid answer
+// repeated, byte for byte, up to 3 times in all. Without a valid answer
 // everything stays as it is. Calls take turns.
 func (c *Collector) Forward(ctx context.Context) (Forwarded, error) {
 	c.forwarding.Lock()
@@ -123,7 +123,10 @@ func (c *Collector) post(ctx context.Context, items []Item) (wire.ForwardAnswer,
 	}
 	body := batch.Append(make([]byte, 0, size))
 	var failures []error
-	for range postAttempts {
+	for n := range postAttempts {
+		if n > 0 && c.cfg.Backoff(ctx, n-1) != nil {
+			break
+		}
 		answer, err := c.cfg.Utility.Do(ctx, http.MethodPost, forwardPath, body)
 		if err == nil {
 			return wire.ParseForwardAnswer(answer, len(items))

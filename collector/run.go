@@ -7,13 +7,16 @@ import (
 )
 
 // Run posts at once and then at the start of every interval, until the context
-// ends; then it returns nil. A post under way ends with the context, and what
-// it did not settle stays in the queue. Run returns an error only if the queue
-// fails, without which a collector is of no use.
+// ends; then it returns nil. A post under way ends soon after the context
+// (Config.Grace), and what it did not settle stays in the queue. Run returns an
+// error only if the queue fails, without which a collector is of no use.
 //
 // The moments come from the clock and not from the end of the post before, so
 // that they do not drift, and no interval is posted twice if a timer is early.
 func (c *Collector) Run(ctx context.Context) error {
+	posting, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(c.cfg.Grace, end) })()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	last := int64(-1)
@@ -25,7 +28,7 @@ func (c *Collector) Run(ctx context.Context) error {
 		}
 		if n := c.interval(c.cfg.Now()); n != last {
 			last = n
-			if err := c.forwardLogged(ctx); err != nil {
+			if err := c.forwardLogged(posting); err != nil {
 				return err
 			}
 		}

@@ -72,6 +72,9 @@ type Config struct {
 	// way to the TTPs and back. Both are called from many goroutines.
 	Refused   func(wire.Class)
 	RoundTook func(time.Duration)
+	// Backoff, if set, waits before a request to a TTP is repeated that got no
+	// answer; n, from 0, counts the waits. [peer.Backoff] is one.
+	Backoff func(ctx context.Context, n int) error
 }
 
 // Utility is a running utility. It is safe for concurrent use.
@@ -156,6 +159,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Names == nil {
 		c.Names = randomNames{}
+	}
+	if c.Backoff == nil {
+		c.Backoff = func(context.Context, int) error { return nil }
 	}
 	if c.RoundTook == nil {
 		c.RoundTook = func(time.Duration) {}

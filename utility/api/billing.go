@@ -1,0 +1,209 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/tariff"
+	"github.com/wattveil/wattveil/utility"
+	"github.com/wattveil/wattveil/wire"
+)
+
+// Tariff is a tariff that was put.
+type Tariff struct {
+	ID        string `json:"id"`
+	Digest    string `json:"digest" doc:"of its canonical form"`
+	Currency  string `json:"currency"`
+	Timezone  string `json:"timezone"`
+	ValidFrom string `json:"valid_from"`
+}
+
+// RunBills asks for bills of a period. The same request again asks the TTP for
+// those alone that are not here yet.
+type RunBills struct {
+	Tariff string    `json:"tariff"`
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to" doc:"exclusive"`
+	Meters []string  `json:"meters" minItems:"1" maxItems:"500" doc:"ID_SM"`
+}
+
+// Bill is a meter's verified bill, or why there is none.
+type Bill struct {
+	Meter     string     `json:"meter" doc:"ID_SM"`
+	Pseudonym string     `json:"pseudonym,omitempty" doc:"an-ID"`
+	Class     string     `json:"class,omitempty" doc:"why there is no bill, in one word"`
+	Reason    string     `json:"reason,omitempty" doc:"the same for a person"`
+	Tariff    string     `json:"tariff,omitempty"`
+	From      *time.Time `json:"from,omitempty"`
+	To        *time.Time `json:"to,omitempty"`
+	JWS       string     `json:"jws,omitempty" doc:"as the TTP signed it"`
+	Salt      string     `json:"salt,omitempty" doc:"with which anyone can tell that the bill is of this pseudonym"`
+}
+
+// BillList is bills in the order that was asked for.
+type BillList struct {
+	Bills []Bill `json:"bills"`
+}
+
+// Keys are the public keys of a TTP's bills.
+type Keys struct {
+	JWKS json.RawMessage `json:"jwks"`
+}
+
+func (a *api) registerBilling(h huma.API) {
+	huma.Register(h, operation("put-tariff", http.MethodPut, "/v1/tariffs", "Register a tariff at all TTPs"), a.putTariff)
+	huma.Register(h, operation("list-tariffs", http.MethodGet, "/v1/tariffs", "List the tariffs that were put"), a.listTariffs)
+	huma.Register(h, operation("run-bills", http.MethodPost, "/v1/bills/run", "Ask for bills, verify and keep them"), a.runBills)
+	huma.Register(h, operation("list-bills", http.MethodGet, "/v1/bills", "List kept bills by the start of their period"), a.listBills)
+	huma.Register(h, operation("bill-keys", http.MethodGet, "/v1/bill-keys", "The keys under which a TTP's bills verify (JWKS)"), a.billKeys)
+}
+
+func describeTariff(t *tariff.Tariff) Tariff {
+	d := t.Document()
+	return Tariff{ID: t.ID(), Digest: t.Digest().String(), Currency: d.Currency, Timezone: d.Timezone, ValidFrom: d.ValidFrom}
+}
+
+func (a *api) putTariff(ctx context.Context, in *struct {
+	RawBody []byte `contentType:"application/json"`
+}) (*output[Tariff], error) {
+	t, err := a.cfg.Utility.PutTariff(ctx, in.RawBody)
+	if err != nil {
+		return nil, refused(err)
+	}
+	return answer(describeTariff(t)), nil
+}
+
+func (a *api) listTariffs(ctx context.Context, _ *struct{}) (*output[[]Tariff], error) {
+	list, err := a.cfg.Utility.Tariffs(ctx)
+	if err != nil {
+		return nil, refused(err)
+	}
+	out := make([]Tariff, len(list))
+	for i, t := range list {
+		out[i] = describeTariff(t)
+	}
+	return answer(out), nil
+}
+
+// runBills gives the outcomes in the order of the meters.
+func (a *api) runBills(ctx context.Context, in *struct{ Body RunBills }) (*output[BillList], error) {
+	r := in.Body
+	if !r.From.Before(r.To) {
+		return nil, refused(fmt.Errorf("the period from %s to %s is empty", r.From.Format(time.RFC3339), r.To.Format(time.RFC3339)))
+	}
+	out := make([]Bill, len(r.Meters))
+	var ask []wattveil.Pseudonym
+	place := make(map[wattveil.Pseudonym]int)
+	for i, name := range r.Meters {
+		out[i].Meter = name
+		kept, p, err := a.find(ctx, name, r)
+		switch {
+		case err != nil:
+			out[i].fail(err)
+		case kept != nil:
+			out[i] = describeBill(*kept)
+		default:
+			if _, twice := place[p]; twice {
+				return nil, refused(fmt.Errorf("meter %s is named twice", name))
+			}
+			ask, place[p] = append(ask, p), i
+			out[i].Pseudonym = p.String()
+		}
+	}
+	billed, err := a.cfg.Utility.RunBills(ctx, ask, r.Tariff, r.From, r.To)
+	if err != nil {
+		return nil, refused(err)
+	}
+	for _, b := range billed {
+		o := &out[place[b.Pseudonym]]
+		if b.Err != nil {
+			o.fail(b.Err)
+			continue
+		}
+		from, to := r.From, r.To
+		o.Tariff, o.From, o.To, o.JWS, o.Salt = r.Tariff, &from, &to, b.JWS, b.Salt.String()
+	}
+	return answer(BillList{out}), nil
+}
+
+// find is the bill of a meter that is here already, or the pseudonym to ask
+// the TTP by.
+func (a *api) find(ctx context.Context, name string, r RunBills) (*utility.KeptBill, wattveil.Pseudonym, error) {
+	id, err := wattveil.ParseMeterID(name)
+	if err != nil {
+		return nil, 0, fmt.Errorf("%w: %w", wire.Malformed, err)
+	}
+	m, err := a.cfg.Utility.Meter(ctx, id)
+	if err != nil {
+		return nil, 0, err
+	}
+	if m.State == utility.MeterAdded {
+		return nil, 0, fmt.Errorf("%w: meter %v has not registered yet", wire.Unenrolled, id)
+	}
+	kept, found, err := a.cfg.Utility.KeptBill(ctx, m.Pseudonym, r.Tariff, r.From, r.To)
+	if err != nil || !found {
+		return nil, m.Pseudonym, err
+	}
+	return &kept, m.Pseudonym, nil
+}
+
+func (b *Bill) fail(err error) {
+	class := wire.Unavailable
+	_ = errors.As(err, &class)
+	b.Class, b.Reason = string(class), err.Error()
+}
+
+func describeBill(k utility.KeptBill) Bill {
+	return Bill{
+		Meter: k.Meter.String(), Pseudonym: k.Pseudonym.String(), Tariff: k.Tariff, From: &k.From, To: &k.To,
+		JWS: k.JWS, Salt: k.Salt.String(),
+	}
+}
+
+func (a *api) listBills(ctx context.Context, in *struct {
+	Meter  string    `query:"meter" doc:"ID_SM"`
+	Tariff string    `query:"tariff"`
+	From   time.Time `query:"from" doc:"periods that begin at this time or later"`
+	To     time.Time `query:"to" doc:"and before this one"`
+	Skip   int       `query:"skip" minimum:"0"`
+	Limit  int       `query:"limit" minimum:"1" maximum:"10000" default:"1000"`
+}) (*output[BillList], error) {
+	q := utility.BillQuery{Tariff: in.Tariff, From: in.From, To: in.To, Skip: in.Skip, Limit: in.Limit}
+	if in.Meter != "" {
+		id, err := wattveil.ParseMeterID(in.Meter)
+		if err != nil {
+			return nil, refused(err)
+		}
+		q.Meter = id
+	}
+	list, err := a.cfg.Utility.Bills(ctx, q)
+	if err != nil {
+		return nil, refused(err)
+	}
+	out := BillList{Bills: make([]Bill, len(list))}
+	for i, k := range list {
+		out.Bills[i] = describeBill(k)
+	}
+	return answer(out), nil
+}
+
+func (a *api) billKeys(ctx context.Context, in *struct {
+	TTP string `query:"ttp" doc:"organisation; may be left out where there is one only"`
+}) (*output[Keys], error) {
+	keys, err := a.cfg.Utility.BillKeys(ctx, in.TTP)
+	if err != nil {
+		return nil, refused(err)
+	}
+	set, err := keys.MarshalJSON()
+	if err != nil {
+		return nil, refused(err)
+	}
+	return answer(Keys{set}), nil
+}
