@@ -361,3 +361,48 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 }
+
+// What tells lines of one kind apart is printed.
+func TestLabel(t *testing.T) {
+	for _, c := range []struct {
+		line bill.Line
+		want string
+	}{
+		{bill.Line{Kind: "standing"}, ""},
+		{bill.Line{Kind: "import", Band: "peak"}, "peak"},
+		{bill.Line{Kind: "import", Band: "flat", Tier: 2}, "flat tier 2"},
+		{bill.Line{Kind: "grid", Name: "network"}, "network"},
+		{bill.Line{Kind: "demand", Name: "all", Month: "2018-03", Minutes: 60, Note: "ratchet", Share: "0.50000000"}, "all 2018-03 60 min (ratchet) x 0.50000000 month"},
+		{bill.Line{Kind: "tax", Name: "city", On: "import,grid"}, "city on import,grid"},
+	} {
+		if got := c.line.Label(); got != c.want {
+			t.Errorf("label %q, want %q", got, c.want)
+		}
+	}
+}
+
+// The bill of the vectors that has lines of every kind prints them all.
+func TestTextOfEveryKind(t *testing.T) {
+	v, keys := load(t)
+	for _, vector := range v.Bills {
+		if vector.Name != "components" {
+			continue
+		}
+		verified, err := bill.Verify(vector.JWS, keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s strings.Builder
+		if err := verified.WriteText(&s); err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range verified.Lines {
+			if !strings.Contains(s.String(), l.Kind) || !strings.Contains(s.String(), l.Label()) || !strings.Contains(s.String(), l.Amount) {
+				t.Errorf("the text lacks %s %s", l.Kind, l.Label())
+			}
+		}
+		if !strings.Contains(s.String(), "kWh   series") {
+			t.Errorf("the text does not say where a series has the prices:\n%s", &s)
+		}
+	}
+}

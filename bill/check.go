@@ -161,7 +161,7 @@ func (c *checker) lines() error {
 		if err := c.line("line "+strconv.Itoa(i+1), l); err != nil {
 			return err
 		}
-		if i > 0 && compareLines(c.b.Lines[i-1], l) >= 0 {
+		if i > 0 && (compareLines(c.b.Lines[i-1], l) >= 0 || !stands(c.b.Lines[i-1], l)) {
 			return refuse(ErrLines, "line %d (%s %s%s) is out of order: want %s, by rising band, name, month and tier",
 				i+1, l.Kind, l.Band, l.Name, strings.Join(kinds(), ", "))
 		}
@@ -171,6 +171,16 @@ func (c *checker) lines() error {
 		return refuse(ErrLines, "there is no import line")
 	}
 	return nil
+}
+
+// stands tells whether a line may stand before another of its kind: one without
+// a number of tiers, or a tax without a name, is the only one.
+func stands(a, b Line) bool {
+	if a.Kind != b.Kind {
+		return true
+	}
+	alike := a.Band == b.Band && a.Name == b.Name && a.Month == b.Month
+	return (!alike || a.Tier > 0) && (a.Kind != kindTax || a.Name != "")
 }
 
 func compareLines(a, b Line) int {

@@ -24,9 +24,9 @@ const (
 	ErrCanonical  Class = "canonical"   // otherwise not the canonical form
 	ErrField      Class = "field"       // a value is out of its format or range
 	ErrLines      Class = "lines"       // the lines are not in their order
-	ErrAmount     Class = "amount"      // an amount is not quantity times price
-	ErrStanding   Class = "standing"    // more days than the period has
-	ErrTax        Class = "tax"         // the tax is not on the sum of the other lines
+	ErrAmount     Class = "amount"      // an amount is not what its line comes to
+	ErrStanding   Class = "standing"    // more days or months than the period has
+	ErrTax        Class = "tax"         // a tax is not on the sum that it names
 	ErrTotal      Class = "total"       // the total is not the sum of the lines
 	ErrEnergy     Class = "energy"      // the energies are not the sums of the lines
 	ErrSubject    Class = "subject"     // the bill is of another meter

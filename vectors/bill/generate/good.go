@@ -13,6 +13,11 @@ import (
 // line is a line without its amount.
 type line struct {
 	kind, band, quantity, unit, price string
+
+	// Of some kinds only. amount is given where it does not follow from the
+	// rest: where a series has the prices.
+	name, month, note, on, series, share, amount string
+	minutes, tier                                int
 }
 
 // content is what a bill says, without what follows from it.
@@ -22,6 +27,7 @@ type content struct {
 	zone, from, to   string
 	lines            []line
 	tax              string // fraction; no tax line if empty
+	taxes            []line // name, price and on of several taxes
 	meter            meter
 }
 
@@ -79,20 +85,38 @@ func fixed(r *big.Rat, decimals int) string {
 func (c content) payload() string {
 	total, imported, exported := new(big.Rat), new(big.Rat), new(big.Rat)
 	var lines []string
+	byKind := map[string]*big.Rat{}
 	add := func(l line) {
-		amount := new(big.Rat).Mul(rat(l.quantity), rat(l.price))
 		switch l.kind {
 		case "import":
 			imported.Add(imported, rat(l.quantity))
 		case "export":
 			exported.Add(exported, rat(l.quantity))
-			amount.Neg(amount)
 		}
-		text := fixed(amount, c.decimals)
+		text := l.amount
+		if text == "" {
+			text = l.worth(total, c.decimals)
+		}
+		if byKind[l.kind] == nil {
+			byKind[l.kind] = new(big.Rat)
+		}
+		byKind[l.kind].Add(byKind[l.kind], rat(text))
 		total.Add(total, rat(text))
 		lines = append(lines, l.json(text))
 	}
 	for _, l := range c.lines {
+		add(l)
+	}
+	taxed := new(big.Rat).Set(total)
+	for _, l := range c.taxes {
+		base := taxed
+		if l.on != "" {
+			base = new(big.Rat)
+			for _, kind := range strings.Split(l.on, ",") {
+				base.Add(base, byKind[kind])
+			}
+		}
+		l.kind, l.unit, l.quantity = "tax", c.currency, fixed(base, c.decimals)
 		add(l)
 	}
 	if c.tax != "" {
@@ -113,13 +137,50 @@ func (c content) payload() string {
 		`","v":1}`
 }
 
-func (l line) json(amount string) string {
-	band := ""
-	if l.band != "" {
-		band = `"band":"` + l.band + `",`
+// worth is the amount of a line, given the sum of those before.
+func (l line) worth(before *big.Rat, decimals int) string {
+	amount := new(big.Rat).Mul(rat(l.quantity), rat(l.price))
+	if l.share != "" {
+		amount.Mul(amount, rat(l.share))
 	}
-	return `{"amount":"` + amount + `",` + band + `"kind":"` + l.kind + `","price":"` + l.price +
-		`","quantity":"` + l.quantity + `","unit":"` + l.unit + `"}`
+	text := fixed(amount, decimals)
+	switch l.kind {
+	case "export", "credit":
+		return fixed(amount.Neg(amount), decimals)
+	case "minimum":
+		return fixed(new(big.Rat).Sub(rat(text), before), decimals)
+	}
+	return text
+}
+
+// json writes the members that have a value, sorted by name.
+func (l line) json(amount string) string {
+	var members []string
+	text := func(name, value string) {
+		if value != "" {
+			members = append(members, `"`+name+`":"`+value+`"`)
+		}
+	}
+	number := func(name string, value int) {
+		if value != 0 {
+			members = append(members, `"`+name+`":`+strconv.Itoa(value))
+		}
+	}
+	text("amount", amount)
+	text("band", l.band)
+	text("kind", l.kind)
+	number("minutes", l.minutes)
+	text("month", l.month)
+	text("name", l.name)
+	text("note", l.note)
+	text("on", l.on)
+	text("price", l.price)
+	text("quantity", l.quantity)
+	text("series", l.series)
+	text("share", l.share)
+	number("tier", l.tier)
+	text("unit", l.unit)
+	return "{" + strings.Join(members, ",") + "}"
 }
 
 func imports(band, quantity, price string) line {

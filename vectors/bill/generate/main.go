@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 
 	vectors "github.com/wattveil/wattveil/vectors/bill"
 )
@@ -28,7 +29,7 @@ func run(dir string) error {
 	}
 	defer root.Close()
 	k := testKey()
-	bills, err := indented(append(goodBills(k), badBills(k)...))
+	bills, err := indented(slices.Concat(goodBills(k), badBills(k), goodComponents(k), badComponents(k)))
 	if err != nil {
 		return err
 	}
