@@ -31,6 +31,8 @@ const (
 	localhost     = "127.0.0.1"
 	anyPort       = localhost + ":0"
 	identityFile  = "server"
+	deviceKeyFile = "device.key"
+	vaultFile     = "vault"
 	ackTimeout    = 5 * time.Second // real time
 	enrolEvery    = time.Hour
 	stopTimeout   = 5 * time.Second
@@ -317,10 +319,14 @@ func (g *Grid) newMeter(i int, h Household, record provision.Record) (*meterNode
 	if err != nil {
 		return nil, err
 	}
-	if err := dir.Close(); err != nil { // the vault is the meter's only file
+	if err := dir.Close(); err != nil { // the vault and its key are the meter's only files
 		return nil, err
 	}
-	v, err := vault.Open(filepath.Join(dir.Path, "vault"))
+	key, err := vault.LoadOrMakeKey(filepath.Join(dir.Path, deviceKeyFile))
+	if err != nil {
+		return nil, err
+	}
+	v, err := vault.Open(filepath.Join(dir.Path, vaultFile), key)
 	if err != nil {
 		return nil, err
 	}

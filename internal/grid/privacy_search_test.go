@@ -19,6 +19,7 @@ import (
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/internal/sealed"
+	"github.com/wattveil/wattveil/meter/vault"
 	"github.com/wattveil/wattveil/wire"
 )
 
@@ -143,6 +144,27 @@ func (p *played) folder(t *testing.T, party string) haystacks {
 	for _, engine := range []string{"readings", "queue"} {
 		if dir := filepath.Join(root, engine); hay["file "+strings.TrimPrefix(dir, p.dir)+"/LOCK"] != nil {
 			hay["keys and values of "+party+" "+engine] = engineContent(t, dir)
+		}
+	}
+	return hay
+}
+
+// vaults is the content of the meters' vaults, opened.
+func (p *played) vaults(t *testing.T) haystacks {
+	t.Helper()
+	hay := make(haystacks)
+	for _, id := range p.ids {
+		dir := filepath.Join(p.dir, "meters", id.String())
+		key, err := vault.LoadKey(filepath.Join(dir, deviceKeyFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := vault.Open(filepath.Join(dir, vaultFile), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if hay["vault "+id.String()], err = v.Load(); err != nil {
+			t.Fatal(err)
 		}
 	}
 	return hay
@@ -371,7 +393,7 @@ func (p *played) decodedStore() haystacks {
 // TestPlantedValues searches all files, logs and connections of each party for
 // what it must not hold, and, as a control, for what it must.
 func TestPlantedValues(t *testing.T) {
-	p := newWorld(t, 1, 7).with(func(w *world) { w.compact, w.trouble = true, true }).play(t)
+	p := play(t, newWorld(t, 1, 7).with(func(w *world) { w.compact, w.trouble = true, true }))[0]
 	n := p.needles(t)
 	checkSearch(t, p, n)
 
@@ -401,8 +423,10 @@ func TestPlantedValues(t *testing.T) {
 
 	mustNotHold(t, p.logFile("meter"), slices.Concat(n.readings(), n.pseudonyms, n.keys()))
 	mustHold(t, p.logFile("meter"), n.meters)
-	mustHold(t, p.folder(t, "meters"), slices.DeleteFunc(slices.Clone(n.sessions),
-		func(n needle) bool { return !strings.HasSuffix(n.what, "epoch 2") })) // the vault has the newest
+	newest := slices.DeleteFunc(slices.Clone(n.sessions),
+		func(n needle) bool { return !strings.HasSuffix(n.what, "epoch 2") })
+	mustNotHold(t, p.folder(t, "meters"), n.keys()) // the vault is sealed under the device's key
+	mustHold(t, p.vaults(t), newest)
 
 	for _, l := range p.lines {
 		names := func(list []needle) bool {

@@ -14,7 +14,8 @@ import (
 	"github.com/wattveil/wattveil/internal/folder"
 )
 
-const keySize = 32
+// KeySize is the length of a key in bytes.
+const KeySize = 32
 
 // ErrOpen is the one failure to open: another key, another context, or
 // changed bytes.
@@ -33,15 +34,29 @@ func LoadKey(path string) (*Key, error) {
 	}
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		raw = make([]byte, keySize)
-		_, _ = rand.Read(raw) // never fails
+		raw = NewRawKey()
 		err = folder.WriteFile(path, raw, 0o600)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("sealing key: %w", err)
 	}
-	if len(raw) != keySize {
-		return nil, fmt.Errorf("sealing key %s has %d bytes, want %d: restore it from a backup", path, len(raw), keySize)
+	if len(raw) != KeySize {
+		return nil, fmt.Errorf("sealing key %s has %d bytes, want %d: restore it from a backup", path, len(raw), KeySize)
+	}
+	return NewKey(raw)
+}
+
+// NewRawKey draws the bytes of a key.
+func NewRawKey() []byte {
+	raw := make([]byte, KeySize)
+	_, _ = rand.Read(raw) // never fails
+	return raw
+}
+
+// NewKey makes a key of [KeySize] bytes.
+func NewKey(raw []byte) (*Key, error) {
+	if len(raw) != KeySize {
+		return nil, fmt.Errorf("sealing key has %d bytes, want %d", len(raw), KeySize)
 	}
 	block, err := aes.NewCipher(raw)
 	if err != nil {

@@ -21,7 +21,7 @@ func load(t *testing.T, path string) *Key {
 func TestSeal(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key")
 	k := load(t, path)
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 || info.Size() != keySize {
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 || info.Size() != KeySize {
 		t.Errorf("the key file: %v, %v", info, err)
 	}
 	for _, plain := range []string{"", "secret", strings.Repeat("x", 10_000)} {
@@ -67,9 +67,9 @@ func TestLoadKeyRefuses(t *testing.T) {
 		make func(path string) error
 		want string
 	}{
-		{"short", func(p string) error { return os.WriteFile(p, make([]byte, keySize-1), 0o600) }, "has 31 bytes"},
-		{"long", func(p string) error { return os.WriteFile(p, make([]byte, keySize+1), 0o600) }, "has 33 bytes"},
-		{"readable by others", func(p string) error { return os.WriteFile(p, make([]byte, keySize), 0o644) }, "chmod 600"},
+		{"short", func(p string) error { return os.WriteFile(p, make([]byte, KeySize-1), 0o600) }, "has 31 bytes"},
+		{"long", func(p string) error { return os.WriteFile(p, make([]byte, KeySize+1), 0o600) }, "has 33 bytes"},
+		{"readable by others", func(p string) error { return os.WriteFile(p, make([]byte, KeySize), 0o644) }, "chmod 600"},
 		{"a folder", func(p string) error { return os.Mkdir(p, 0o700) }, "is a directory"},
 	} {
 		path := filepath.Join(t.TempDir(), "key")

@@ -2,7 +2,9 @@ package vault_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,14 +26,14 @@ func must(t testing.TB, err error) {
 func TestFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "vault")
-	v, err := vault.Open(path)
+	v, err := vault.Open(path, key(t))
 	must(t, err)
 	if b, err := v.Load(); b != nil || err != nil {
 		t.Fatalf("new vault holds %d bytes, error %v; want nil and none", len(b), err)
 	}
 	for _, content := range [][]byte{[]byte("first"), {}, bytes.Repeat([]byte("second "), 200)} {
 		must(t, v.Save(content))
-		again, err := vault.Open(path)
+		again, err := vault.Open(path, key(t))
 		must(t, err)
 		got, err := again.Load()
 		must(t, err)
@@ -71,7 +73,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			v, err := vault.Open(tt.make(t, t.TempDir()))
+			v, err := vault.Open(tt.make(t, t.TempDir()), key(t))
 			if err == nil || v != nil {
 				t.Fatal("vault was opened")
 			}
@@ -93,7 +95,7 @@ func write(t *testing.T, dir string, size int, mode os.FileMode) string {
 // A file that others got to read after Open is not loaded.
 func TestLoadChecksAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "vault")
-	v, err := vault.Open(path)
+	v, err := vault.Open(path, key(t))
 	must(t, err)
 	must(t, v.Save([]byte("state")))
 	must(t, os.Chmod(path, 0o644))
@@ -105,7 +107,7 @@ func TestLoadChecksAgain(t *testing.T) {
 func TestSaveFails(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "gone")
 	must(t, os.Mkdir(dir, 0o700))
-	v, err := vault.Open(filepath.Join(dir, "vault"))
+	v, err := vault.Open(filepath.Join(dir, "vault"), key(t))
 	must(t, err)
 	must(t, os.Remove(dir))
 	if err := v.Save([]byte("state")); err == nil || !strings.HasPrefix(err.Error(), "save vault: write ") {
@@ -116,13 +118,122 @@ func TestSaveFails(t *testing.T) {
 	}
 }
 
+// A copy of the file tells nothing, and opens under its own key only.
+func TestSealed(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "vault")
+	v, err := vault.Open(path, key(t))
+	must(t, err)
+	secret := []byte("a key that nobody may see")
+	must(t, v.Save(secret))
+	content, err := os.ReadFile(path)
+	must(t, err)
+	if bytes.Contains(content, secret[:8]) {
+		t.Error("the file shows the state")
+	}
+	other, err := vault.ParseKey(bytes.Repeat([]byte{2}, 32))
+	must(t, err)
+	stranger, err := vault.Open(path, other)
+	must(t, err)
+	if _, err := stranger.Load(); err == nil || !strings.Contains(err.Error(), "does not open with this device key") {
+		t.Errorf("under another key: %v", err)
+	}
+	for at := range content {
+		damaged := bytes.Clone(content)
+		damaged[at] ^= 1
+		must(t, os.WriteFile(path, damaged, 0o600))
+		if _, err := v.Load(); err == nil {
+			t.Fatalf("a change of byte %d is not noticed", at)
+		}
+		must(t, os.WriteFile(path, content[:at], 0o600))
+		if _, err := v.Load(); err == nil {
+			t.Fatalf("%d bytes of it open", at)
+		}
+	}
+}
+
+func key(t testing.TB) *vault.Key {
+	t.Helper()
+	k, err := vault.ParseKey(bytes.Repeat([]byte{1}, 32))
+	must(t, err)
+	return k
+}
+
+func TestKeyFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "device.key")
+	if _, err := vault.LoadKey(path); err == nil || !strings.Contains(err.Error(), "make it with") {
+		t.Errorf("no file: %v", err)
+	}
+	made, err := vault.LoadOrMakeKey(path)
+	must(t, err)
+	info, err := os.Stat(path)
+	must(t, err)
+	if info.Mode().Perm() != 0o600 || info.Size() != 32 {
+		t.Errorf("made a file of mode %04o and %d bytes", info.Mode().Perm(), info.Size())
+	}
+	v, err := vault.Open(filepath.Join(dir, "vault"), made)
+	must(t, err)
+	must(t, v.Save([]byte("state")))
+	for name, load := range map[string]func(string) (*vault.Key, error){"load": vault.LoadKey, "load or make": vault.LoadOrMakeKey} {
+		again, err := load(path)
+		must(t, err)
+		v, err := vault.Open(filepath.Join(dir, "vault"), again)
+		must(t, err)
+		if b, err := v.Load(); err != nil || string(b) != "state" {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
+	}
+	must(t, os.Chmod(path, 0o640))
+	if _, err := vault.LoadKey(path); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("a file that the group may read: %v", err)
+	}
+	must(t, os.Chmod(path, 0o600))
+	for _, n := range []int{0, 31, 33} {
+		must(t, os.WriteFile(path, make([]byte, n), 0o600))
+		if _, err := vault.LoadKey(path); err == nil || !strings.Contains(err.Error(), "want 32") {
+			t.Errorf("a file of %d bytes: %v", n, err)
+		}
+	}
+}
+
+// A maker may hand the key over through a pipe, so that it lies in no file.
+func TestKeyFromAPipe(t *testing.T) {
+	r, w, err := os.Pipe()
+	must(t, err)
+	defer r.Close()
+	_, err = w.Write(bytes.Repeat([]byte{1}, 32))
+	must(t, err)
+	must(t, w.Close())
+	if _, err := vault.LoadKey(fmt.Sprintf("/dev/fd/%d", r.Fd())); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestKeyRedacts(t *testing.T) {
+	k := key(t)
+	asJSON, err := json.Marshal(k)
+	must(t, err)
+	var log bytes.Buffer
+	slog.New(slog.NewTextHandler(&log, nil)).Info("key", "key", k)
+	for _, out := range []string{fmt.Sprintf("%v %+v %#v %x %d", k, k, k, k, k), string(asJSON), log.String()} {
+		if !strings.Contains(out, "[secret]") || strings.Contains(out, "0101") || strings.Contains(out, "1 1") {
+			t.Errorf("shown as %s", out)
+		}
+	}
+}
+
 func ExampleOpen() {
 	dir, err := os.MkdirTemp("", "meter")
 	if err != nil {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
-	v, err := vault.Open(filepath.Join(dir, "vault"))
+	key, err := vault.LoadOrMakeKey(filepath.Join(dir, "device.key"))
+	if err != nil {
+		panic(err)
+	}
+	v, err := vault.Open(filepath.Join(dir, "vault"), key)
 	if err != nil {
 		panic(err)
 	}
