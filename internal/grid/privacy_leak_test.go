@@ -33,9 +33,9 @@ func TestPlantedLeaks(t *testing.T) {
 	w := newWorld(t, 1, 2)
 	t.Run("none", func(t *testing.T) { // or the others would prove nothing
 		w := w.with(func(w *world) { w.trouble, w.outage = true, true })
-		first, second := w.play(t), w.with(otherLoads).play(t)
-		mustEqual(t, utilityView(t, first), utilityView(t, second))
-		plantInStores(t, first, second)
+		runs := play(t, w, w.with(otherLoads))
+		mustEqual(t, utilityView(t, runs[0]), utilityView(t, runs[1]))
+		plantInStores(t, runs...)
 	})
 	for _, l := range slices.Concat(leaksOfReadings(t), leaksOfPseudonyms(), leaksOfIdentities()) {
 		t.Run(l.name, func(t *testing.T) {
@@ -47,9 +47,9 @@ func TestPlantedLeaks(t *testing.T) {
 				}
 				w.leak = l.leak
 			}
-			first, second := one.play(t), other.play(t)
+			runs := play(t, one, other)
 			for _, where := range l.where {
-				mustDiffer(t, l.view(t, first), l.view(t, second), where)
+				mustDiffer(t, l.view(t, runs[0]), l.view(t, runs[1]), where)
 			}
 		})
 	}

@@ -11,21 +11,22 @@ import (
 // a party may not learn is changed, and all that the party sees stays equal.
 func TestPairedRuns(t *testing.T) {
 	w := newWorld(t, 2, 7).with(func(w *world) { w.trouble = true })
-	first := w.play(t)
+	runs := play(t, w, w.with(otherLoads), w.with(otherIdentities), w.with(otherPseudonyms))
+	first := runs[0]
 
 	t.Run("readings hidden from collectors and utility", func(t *testing.T) {
-		second := w.with(otherLoads).play(t)
+		second := runs[1]
 		mustHaveMoved(t, first, second)
 		mustEqual(t, utilityView(t, first), utilityView(t, second))
 		mustEqual(t, first.logsOf(TTPOrg), second.logsOf(TTPOrg))
 		mustEqual(t, first.logsOf("meter"), second.logsOf("meter"))
 	})
 	t.Run("identities, ID_SM and collectors hidden from the TTP", func(t *testing.T) {
-		second := w.with(otherIdentities).play(t)
+		second := runs[2]
 		mustEqual(t, ttpView(t, first), ttpView(t, second))
 	})
 	t.Run("an-ID hidden from collectors", func(t *testing.T) {
-		second := w.with(otherPseudonyms).play(t)
+		second := runs[3]
 		mustEqual(t, collectorsView(t, first), collectorsView(t, second))
 	})
 }

@@ -3,6 +3,7 @@ package grid
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/meter"
@@ -313,28 +315,36 @@ func (w *lineWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// play runs a world to its bills and stops all parties.
+// play runs worlds to their bills and stops all parties. The worlds run side by
+// side, since each waits for the disk most of the time.
+func play(t *testing.T, worlds ...*world) []*played {
+	t.Helper()
+	runs := make([]*played, len(worlds))
+	var group errgroup.Group
+	for i, w := range worlds {
+		runs[i] = &played{
+			world: w, dir: t.TempDir(), secrets: make(map[wattveil.MeterID]provision.Record),
+			queues: make(view), stored: make(view), counts: make(view),
+		}
+		group.Go(func() error { return runs[i].play(t.Context()) })
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return runs
+}
+
 func (w *world) play(t *testing.T) *played {
 	t.Helper()
-	p := &played{
-		world: w, dir: t.TempDir(), secrets: make(map[wattveil.MeterID]provision.Record),
-		queues: make(view), stored: make(view), counts: make(view),
+	return play(t, w)[0]
+}
+
+func (p *played) play(ctx context.Context) (err error) {
+	if p.grid, err = Open(ctx, p.config(p)); err != nil {
+		return err
 	}
-	ctx := t.Context()
-	g, err := Open(ctx, w.config(p))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.grid = g
-	p.clock.Store(g.clock)
-	err = p.stages(ctx)
-	if closeErr := g.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	p.clock.Store(p.grid.clock)
+	return errors.Join(p.stages(ctx), p.grid.Close())
 }
 
 func (p *played) stages(ctx context.Context) error {
