@@ -3,12 +3,14 @@ package utility
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/internal/registry"
 	"github.com/wattveil/wattveil/peer"
 	"github.com/wattveil/wattveil/wire"
 )
@@ -65,11 +67,12 @@ type post struct {
 	lows      []byte             // epoch's low byte of each data and exchange frame
 	messages  []message
 	exchanges []exchange
-	answers   []wire.ExchangeAnswer // of exchanges
-	position  []int                 // of each exchange's frame
-	receipts  []*wire.PassedReceipt // for each frame's meter, mostly nil
-	requests  []int                 // positions of registration requests
-	heard     []wattveil.MeterID    // whose frames are authentic
+	answers   []wire.ExchangeAnswer               // of exchanges
+	position  []int                               // of each exchange's frame
+	receipts  []*wire.PassedReceipt               // for each frame's meter, mostly nil
+	requests  []int                               // positions of registration requests
+	heard     []wattveil.MeterID                  // whose frames are authentic
+	epochs    map[wattveil.MeterID]wattveil.Epoch // of M1s, not durable yet
 	downlinks []wire.Downlink
 }
 
@@ -96,6 +99,7 @@ func (u *Utility) forward(ctx context.Context, collector string, body []byte) ([
 		p.verdicts[i] = u.verdict(u.take(ctx, p, i, frame, tagger))
 	}
 	u.taggers.Put(tagger)
+	u.keepEpochs(ctx, p)
 	p.answers = make([]wire.ExchangeAnswer, len(p.exchanges))
 	for i := range p.exchanges {
 		p.answers[i].Verdict = wire.Later
@@ -124,9 +128,7 @@ func (u *Utility) relayAndRegister(ctx context.Context, p *post, interval uint64
 			u.stats.latePosts.Add(1)
 		}
 	}()
-	for _, i := range p.requests {
-		p.verdicts[i] = u.verdict(u.takeRegistration(ctx, p, i))
-	}
+	u.registerAll(ctx, p)
 	<-answered
 }
 
@@ -159,20 +161,6 @@ func (u *Utility) take(ctx context.Context, p *post, i int, frame []byte, tagger
 	default:
 		return wire.Never, fmt.Errorf("%w: %v does not go up", wire.Malformed, t)
 	}
-}
-
-func (u *Utility) takeRegistration(ctx context.Context, p *post, i int) (wire.Verdict, error) {
-	id := p.meters[i]
-	down, err := u.register(ctx, id, p.frames[i])
-	if down == nil {
-		return wire.Later, err
-	}
-	p.heard = append(p.heard, id)
-	p.downlinks = append(p.downlinks, wire.Downlink{ID: id, Frame: down})
-	if errors.Is(err, wire.Stale) {
-		u.counts.Add(wire.Stale)
-	}
-	return wire.Durable, nil // answered, if with a refusal
 }
 
 func (u *Utility) takeData(ctx context.Context, p *post, i int, id wattveil.MeterID, frame []byte, tagger *wire.Tagger) (wire.Verdict, error) {
@@ -217,9 +205,7 @@ func (u *Utility) takeExchange(ctx context.Context, p *post, i int, id wattveil.
 		return wire.Later, fmt.Errorf("%w: meter %v has not registered", wire.Unenrolled, id)
 	}
 	if x.Type == wire.TypeM1 {
-		if m, err = u.noteEpoch(ctx, id, m, x.Low); err != nil {
-			return wire.Later, err
-		}
+		m = u.noteEpoch(p, id, m, x.Low)
 	}
 	pseudonym, err := m.pseudonym(x.Low)
 	if err != nil {
@@ -233,22 +219,46 @@ func (u *Utility) takeExchange(ctx context.Context, p *post, i int, id wattveil.
 	return wire.Later, nil
 }
 
-// noteEpoch keeps the epoch of an M1, by which low bytes are extended, and
-// ends the rekey notices that asked for it.
-func (u *Utility) noteEpoch(ctx context.Context, id wattveil.MeterID, m *member, low byte) (*member, error) {
+// noteEpoch notes the epoch of an M1, by which low bytes are extended, and ends
+// the rekey notices that asked for it.
+func (u *Utility) noteEpoch(p *post, id wattveil.MeterID, m *member, low byte) *member {
 	u.mu.Lock()
 	delete(u.rekey, id)
 	u.mu.Unlock()
 	epoch := extend(m.last, low, m.ranges[0].base)
 	if epoch <= m.last {
-		return m, nil
+		return m
 	}
-	_, err := u.db.ExecContext(ctx, `UPDATE meters SET last_epoch = max(last_epoch, ?) WHERE id_sm = ?`, epoch, int64(id))
+	noted := &member{tag: m.tag, ranges: m.ranges, last: epoch, ttp: m.ttp}
+	u.members.Add(id, noted)
+	if p.epochs == nil {
+		p.epochs = make(map[wattveil.MeterID]wattveil.Epoch)
+	}
+	p.epochs[id] = epoch
+	return noted
+}
+
+// keepEpochs makes the epochs of a post's M1s durable, with one commit. Where
+// it fails, low bytes are extended from an epoch before, which is as near.
+func (u *Utility) keepEpochs(ctx context.Context, p *post) {
+	if len(p.epochs) == 0 {
+		return
+	}
+	err := registry.Tx(ctx, u.db, func(tx *sql.Tx) error {
+		update, err := tx.PrepareContext(ctx, `UPDATE meters SET last_epoch = max(last_epoch, ?) WHERE id_sm = ?`)
+		if err != nil {
+			return err
+		}
+		for id, epoch := range p.epochs {
+			if _, err := update.ExecContext(ctx, epoch, int64(id)); err != nil {
+				return err
+			}
+		}
+		return update.Close()
+	})
 	if err != nil {
-		return nil, fmt.Errorf("epoch of meter %v: %w", id, err)
+		u.cfg.Log.Error("epochs of meters not kept", "count", len(p.epochs), "error", err)
 	}
-	u.members.Remove(id)
-	return u.member(ctx, id)
 }
 
 // verdict turns the outcome of one frame into the byte that goes down.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/wattveil/wattveil"
@@ -30,44 +31,106 @@ func (u *Utility) makeMaster(path, context string) (err error) {
 	return folder.WriteFile(path, u.seal.Seal(context, u.master.Bytes()), 0o600)
 }
 
-// register answers a registration request (spec/protocol.md section 4.4). The
-// frame it returns goes down to the meter; there may be one beside an error.
-func (u *Utility) register(ctx context.Context, id wattveil.MeterID, frame []byte) ([]byte, error) {
-	secret, err := u.secret(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	request, err := secret.OpenRegister(id, frame)
-	if err != nil {
-		return nil, err
-	}
-	t, err := u.trusteeOf(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	own, err := u.keysOf(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	now := u.cfg.Now()
-	var answer wire.Registered
-	err = registry.Tx(ctx, u.db, func(tx *sql.Tx) error {
-		if err := u.admitRequest(ctx, tx, id, request, now); err != nil {
-			return err
+// registration is a registration request on its way through the utility
+// (spec/protocol.md section 4.4).
+type registration struct {
+	id      wattveil.MeterID
+	frame   []byte
+	secret  wire.Secret
+	request wire.RegisterRequest
+	ttp     *trusteeKeys
+	answer  wire.Registered
+	err     error // why it is not accepted, if it is not
+}
+
+// registeredAtOnce is how many requests share one commit.
+const registeredAtOnce = 256
+
+// registerAll answers a post's registration requests. What is accepted is
+// durable before anything goes down.
+func (u *Utility) registerAll(ctx context.Context, p *post) {
+	for chunk := range slices.Chunk(p.requests, registeredAtOnce) {
+		batch := make([]registration, len(chunk))
+		for k, i := range chunk {
+			batch[k] = u.openRegistration(ctx, p.meters[i], p.frames[i])
 		}
-		answer, err = u.issue(ctx, tx, own, id, request.Mu)
-		return err
+		now := u.cfg.Now()
+		u.admitAll(ctx, batch, now)
+		for k, i := range chunk {
+			p.verdicts[i] = u.verdict(u.answerRegistration(p, &batch[k], now))
+		}
+	}
+}
+
+// openRegistration opens a request and finds what an answer needs.
+func (u *Utility) openRegistration(ctx context.Context, id wattveil.MeterID, frame []byte) registration {
+	r := registration{id: id, frame: frame}
+	if r.secret, r.err = u.secret(ctx, id); r.err != nil {
+		return r
+	}
+	if r.request, r.err = r.secret.OpenRegister(id, frame); r.err != nil {
+		return r
+	}
+	var t *trustee
+	if t, r.err = u.trusteeOf(ctx, id); r.err != nil {
+		return r
+	}
+	r.ttp, r.err = u.keysOf(ctx, t)
+	return r
+}
+
+// admitAll accepts the requests that may be, with one commit. One that fails
+// leaves nothing behind and does not keep the others.
+func (u *Utility) admitAll(ctx context.Context, batch []registration, now time.Time) {
+	err := registry.Tx(ctx, u.db, func(tx *sql.Tx) error {
+		for i := range batch {
+			r := &batch[i]
+			if r.err != nil {
+				continue
+			}
+			if _, err := tx.ExecContext(ctx, `SAVEPOINT request`); err != nil {
+				return err
+			}
+			if r.err = u.admitRequest(ctx, tx, r.id, r.request, now); r.err == nil {
+				r.answer, r.err = u.issue(ctx, tx, r.ttp, r.id, r.request.Mu)
+			}
+			if r.err != nil {
+				if _, err := tx.ExecContext(ctx, `ROLLBACK TO request`); err != nil {
+					return err
+				}
+			}
+			if _, err := tx.ExecContext(ctx, `RELEASE request`); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
-	if errors.Is(err, wire.Stale) {
-		return secret.RefuseRegister(id, frame, wire.RegisterRefusal{Nonce: request.Nonce, Time: now.Unix()}), err
+	for i := range batch {
+		if r := &batch[i]; err != nil && r.err == nil {
+			r.err = fmt.Errorf("register meter %v: %w", r.id, err)
+		}
 	}
-	if err != nil {
-		return nil, err
+}
+
+// answerRegistration puts the answer, or the refusal that tells the time, among
+// the post's downlinks.
+func (u *Utility) answerRegistration(p *post, r *registration, now time.Time) (wire.Verdict, error) {
+	var down []byte
+	switch {
+	case r.err == nil:
+		u.members.Remove(r.id) // it has a pseudonym now
+		a := r.answer
+		a.Time, a.RootKey, a.TTPStatement, a.SignedTTPRoot = now.Unix(), r.ttp.rootKey, r.ttp.statement, r.ttp.rootStatement
+		down = r.secret.Registered(r.id, r.frame, a)
+	case errors.Is(r.err, wire.Stale):
+		u.counts.Add(wire.Stale)
+		down = r.secret.RefuseRegister(r.id, r.frame, wire.RegisterRefusal{Nonce: r.request.Nonce, Time: now.Unix()})
+	default:
+		return wire.Later, r.err
 	}
-	u.members.Remove(id) // it has a pseudonym now
-	answer.Time = now.Unix()
-	answer.RootKey, answer.TTPStatement, answer.SignedTTPRoot = own.rootKey, own.statement, own.rootStatement
-	return secret.Registered(id, frame, answer), nil
+	p.heard = append(p.heard, r.id)
+	p.downlinks = append(p.downlinks, wire.Downlink{ID: r.id, Frame: down})
+	return wire.Durable, nil // answered, if with a refusal
 }
 
 // admitRequest checks the request's time and user value, and notes them.

@@ -3,9 +3,11 @@ package utility
 import (
 	"bytes"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/clpke"
 	"github.com/wattveil/wattveil/wire"
 )
@@ -263,5 +265,47 @@ func TestRegistryHoldsNoSecret(t *testing.T) {
 	}
 	if strings.Contains(r.log.String(), string(m.record.Secret.Bytes())) {
 		t.Error("the log holds the secret")
+	}
+}
+
+// oneName draws one pseudonym for all meters until it is told otherwise.
+type oneName struct{ next *atomic.Uint64 }
+
+func (oneName) MeterID() wattveil.MeterID { return wattveil.MeterID(random64()) }
+
+func (o oneName) Pseudonym(wattveil.MeterID) wattveil.Pseudonym {
+	return wattveil.Pseudonym(o.next.Load())
+}
+
+// Requests share a commit. One that fails leaves nothing behind and keeps no
+// other.
+func TestOneRegistrationFails(t *testing.T) {
+	names := oneName{next: new(atomic.Uint64)}
+	r := newRig(t, func(cfg *Config) { cfg.Names = names })
+	must(t, r.EnrolTTP(t.Context()))
+	r.addCollectors("a")
+	meters := r.newMeters(2)
+	first, second := meters[0].request(start.Unix()), meters[1].request(start.Unix())
+	answer := r.send(first, second)
+	if join(answer.Verdicts) != "durable later" || len(answer.Downlinks) != 1 {
+		t.Fatalf("%v, %d downlinks", join(answer.Verdicts), len(answer.Downlinks))
+	}
+	meters[0].open(first, answer.Downlinks[0])
+	if n := r.count("meters WHERE mu IS NOT NULL OR last_time <> 0"); n != 1 {
+		t.Errorf("%d meters are noted as registered", n)
+	}
+	names.next.Store(1)
+	if answer = r.send(second); join(answer.Verdicts) != "durable" {
+		t.Fatalf("the same request again: %v", join(answer.Verdicts))
+	}
+	meters[1].open(second, answer.Downlinks[0])
+}
+
+// More requests than share a commit are each answered.
+func TestManyRegistrations(t *testing.T) {
+	r := enrolled(t, "a")
+	r.meters(registeredAtOnce + 7)
+	if n, err := r.MeterCounts(t.Context()); err != nil || n.Registered != registeredAtOnce+7 {
+		t.Errorf("%+v, %v", n, err)
 	}
 }
