@@ -13,7 +13,7 @@ const (
 	firstHolidayYear = 1970
 	lastHolidayYear  = 2105
 	// holidayDays is how many days those years have.
-	holidayDays = 49674
+	holidayDays = 49673
 )
 
 // A calendar gives each local day its type and season.
