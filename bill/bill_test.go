@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -401,7 +402,7 @@ func TestTextOfEveryKind(t *testing.T) {
 				t.Errorf("the text lacks %s %s", l.Kind, l.Label())
 			}
 		}
-		if !strings.Contains(s.String(), "kWh   series") {
+		if !regexp.MustCompile(`kWh +series`).MatchString(s.String()) {
 			t.Errorf("the text does not say where a series has the prices:\n%s", &s)
 		}
 	}

@@ -59,6 +59,7 @@ func nameFix(limit int) string {
 // A checker turns a document into a tariff and collects what is wrong.
 type checker struct {
 	problems
+	noCalendar bool // seasons or holidays are wrong, so days have no kind
 }
 
 func (c *checker) tariff(doc Document) *Tariff {
@@ -72,7 +73,9 @@ func (c *checker) tariff(doc Document) *Tariff {
 	}
 	t.zone = c.zone(doc.Timezone)
 	c.validity(t)
+	before := len(c.list)
 	c.calendar(t)
+	c.noCalendar = len(c.list) > before
 	c.bands(t)
 	c.demands(t)
 	c.windows(t)

@@ -113,7 +113,7 @@ func (c *checker) windows(t *Tariff) {
 		ok = known && good && ok
 	}
 	demands, good := c.demandWindows(t)
-	if !ok || !good {
+	if !ok || !good || c.noCalendar {
 		return
 	}
 	p := planner{c: c, t: t, windows: windows, demands: demands, fallback: fallback, reported: map[string]bool{}}
