@@ -148,6 +148,7 @@ func TestValidateOfAnEmptyDocument(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(tou))
 	f.Add([]byte(touCanonical))
+	f.Add([]byte(full))
 	f.Add([]byte(`{"id":"n","currency":"JPY","timezone":"Asia/Tokyo","valid_from":"2020-02-29","energy":{"bands":{"a":{"import":"30"},"b":{"import":"20"}},"default":"a","windows":[{"band":"b","days":["fri"],"from":"22:00","to":"06:00"}]}}`))
 	f.Add([]byte(`{"id":1,"energy":{"bands":[],"windows":{}},"standing":null}`))
 	f.Add([]byte("{\"a\":{\"\\ud800\":[]}}"))
