@@ -76,6 +76,21 @@ type post struct {
 	downlinks []wire.Downlink
 }
 
+// newPost makes the room that a post's frames may need.
+func newPost(collector string, frames [][]byte) *post {
+	n := len(frames)
+	return &post{
+		collector: collector,
+		frames:    frames,
+		verdicts:  make([]wire.Verdict, n),
+		meters:    make([]wattveil.MeterID, n),
+		lows:      make([]byte, n),
+		messages:  make([]message, 0, n),
+		receipts:  make([]*wire.PassedReceipt, n),
+		heard:     make([]wattveil.MeterID, 0, n),
+	}
+}
+
 func (u *Utility) forward(ctx context.Context, collector string, body []byte) ([]byte, error) {
 	in, err := wire.ParseForward(body)
 	if err != nil {
@@ -84,16 +99,7 @@ func (u *Utility) forward(ctx context.Context, collector string, body []byte) ([
 	u.stats.posts.Add(1)
 	u.notePost(collector)
 	received := u.cfg.Now().Truncate(time.Second)
-	p := &post{
-		collector: collector,
-		frames:    in.Frames,
-		verdicts:  make([]wire.Verdict, len(in.Frames)),
-		meters:    make([]wattveil.MeterID, len(in.Frames)),
-		lows:      make([]byte, len(in.Frames)),
-		messages:  make([]message, 0, len(in.Frames)),
-		receipts:  make([]*wire.PassedReceipt, len(in.Frames)),
-		heard:     make([]wattveil.MeterID, 0, len(in.Frames)),
-	}
+	p := newPost(collector, in.Frames)
 	tagger := u.taggers.Get().(*wire.Tagger)
 	for i, frame := range in.Frames {
 		p.verdicts[i] = u.verdict(u.take(ctx, p, i, frame, tagger))
