@@ -239,6 +239,21 @@ func (d *Disk) Load() (state []byte, head, tail uint64, err error) {
 	return state, d.head, d.tail, nil
 }
 
+// Newest is the newest reading that reads, false if there is none.
+func (d *Disk) Newest() (wattveil.Reading, bool, error) {
+	var one [1]wattveil.Reading
+	for n := d.tail; n > d.head; n-- {
+		got, err := d.Read(one[:0], n-1)
+		if err != nil {
+			return wattveil.Reading{}, false, err
+		}
+		if len(got) > 0 {
+			return got[0], true, nil
+		}
+	}
+	return wattveil.Reading{}, false, nil
+}
+
 // Push writes a reading and gives the number of the oldest that is kept then.
 func (d *Disk) Push(r wattveil.Reading) (head uint64, err error) {
 	if err := d.push(r); err != nil {

@@ -101,8 +101,14 @@ func TestReadingsOutliveAStop(t *testing.T) {
 			t.Fatalf("state %v, readings %d to %d, %v; want those of %d readings", state, head, tail, err, n)
 		}
 		check(t, d, 0, n)
+		if newest, ok, err := d.Newest(); newest != reading(n-1) || !ok || err != nil {
+			t.Fatalf("newest of %d readings is another: %v, %v", n, ok, err)
+		}
 	}
 	must(t, d.Close())
+	if _, ok, err := openRing(t, t.TempDir(), 10).Newest(); ok || err != nil {
+		t.Errorf("an empty ring has a newest reading: %v, %v", ok, err)
+	}
 }
 
 // The folder holds what it must and little more, however much passes through.
