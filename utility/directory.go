@@ -133,6 +133,7 @@ func (u *Utility) Tariffs(ctx context.Context) (list []*tariff.Tariff, err error
 type KeptBill struct {
 	Meter     wattveil.MeterID
 	Pseudonym wattveil.Pseudonym
+	TTP       string // organisation
 	Tariff    string
 	From, To  time.Time
 	JWS       string
@@ -140,13 +141,13 @@ type KeptBill struct {
 }
 
 const billColumns = `
-	SELECT p.id_sm, b.an_id, b.tariff, b.from_second, b.to_second, b.salt, b.jws
-	FROM bills b JOIN pseudonyms p ON p.an_id = b.an_id `
+	SELECT p.id_sm, b.an_id, m.ttp, b.tariff, b.from_second, b.to_second, b.salt, b.jws
+	FROM bills b JOIN pseudonyms p ON p.an_id = b.an_id JOIN meters m ON m.id_sm = p.id_sm `
 
 func scanBill(row interface{ Scan(...any) error }) (b KeptBill, err error) {
 	var id, anID, from, to int64
 	var salt []byte
-	if err := row.Scan(&id, &anID, &b.Tariff, &from, &to, &salt, &b.JWS); err != nil {
+	if err := row.Scan(&id, &anID, &b.TTP, &b.Tariff, &from, &to, &salt, &b.JWS); err != nil {
 		return KeptBill{}, err
 	}
 	if len(salt) != len(b.Salt) {

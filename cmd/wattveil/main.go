@@ -47,6 +47,9 @@ never a reading; the TTP sees the readings and never whose they are.`
 	root.SilenceErrors = true
 	root.AddCommand(
 		newDemo(),
+		newUtility(),
+		newTTP(),
+		newCollector(),
 		newBill(),
 		newTariff(),
 	)

@@ -51,7 +51,7 @@ func (s Setting) Variable(prefix string) string {
 // Layers are where settings come from.
 type Layers struct {
 	Settings []Setting
-	File     string            // path; it must exist
+	File     string            // path; it must exist, unless empty
 	Prefix   string            // of environment variables, such as "WATTVEIL_UTILITY_"
 	Environ  []string          // as os.Environ gives it
 	Reserved []string          // variables with the prefix that are not settings
@@ -75,13 +75,26 @@ func (l Layers) Load(into any) error {
 		ErrorUnused:      true,
 	}})
 	if err != nil {
-		return fmt.Errorf("settings of %s: %w", l.File, err)
+		return fmt.Errorf("settings%s: %w", l.of(), err)
 	}
 	return nil
 }
 
+func (l Layers) of() string {
+	if l.File == "" {
+		return ""
+	}
+	return " of " + l.File
+}
+
 func (l Layers) known(key string) bool {
 	return slices.ContainsFunc(l.Settings, func(s Setting) bool { return s.Key == key })
+}
+
+// emptyTable tells whether a key is of a table of settings that sets none.
+func (l Layers) emptyTable(key string, value any) bool {
+	content, ok := value.(map[string]any)
+	return ok && len(content) == 0 && slices.ContainsFunc(l.Settings, func(s Setting) bool { return strings.HasPrefix(s.Key, key+delimiter) })
 }
 
 func (l Layers) defaults(k *koanf.Koanf) error {
@@ -93,6 +106,9 @@ func (l Layers) defaults(k *koanf.Koanf) error {
 }
 
 func (l Layers) file(k *koanf.Koanf) error {
+	if l.File == "" {
+		return nil
+	}
 	info, err := os.Stat(l.File)
 	if err == nil && info.Size() > maxFile {
 		err = fmt.Errorf("it has %d bytes, at most %d are possible", info.Size(), maxFile)
@@ -112,7 +128,7 @@ func (l Layers) file(k *koanf.Koanf) error {
 		return fmt.Errorf("configuration file %s: %w", l.File, err)
 	}
 	for _, key := range read.Keys() {
-		if !l.known(key) {
+		if !l.known(key) && !l.emptyTable(key, read.Get(key)) {
 			return fmt.Errorf("configuration file %s: unknown key %q%s", l.File, key, l.similar(key))
 		}
 	}

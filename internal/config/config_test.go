@@ -53,7 +53,7 @@ func TestLayers(t *testing.T) {
 	if err != nil || got != want {
 		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
-	got, err = load(t, "", nil, nil)
+	got, err = load(t, "[log]\n# level = \"warn\"\n", nil, nil)
 	want = server{Listen: "127.0.0.1:8440", Window: 30 * time.Second, Most: 24}
 	want.Log.Level = "info"
 	if err != nil || got != want {
@@ -77,6 +77,7 @@ func TestRefuses(t *testing.T) {
 		{"no duration", "pool_window = \"soon\"", nil, nil, "pool_window"},
 		{"no number", "most = \"many\"", nil, nil, "most"},
 		{"no choice", "tls = \"perhaps\"", nil, nil, "tls"},
+		{"unknown empty table", "[x]", nil, nil, `unknown key "x"`},
 		{"a table for a value", "[listen]\na = 1", nil, nil, `unknown key "listen.a"`},
 		{"variable", "", []string{"WATTVEIL_X_COLOUR=1"}, nil, "WATTVEIL_X_COLOUR"},
 		{"flag", "", nil, map[string]string{"colour": "1"}, "colour"},

@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/bill"
 	"github.com/wattveil/wattveil/tariff"
 	"github.com/wattveil/wattveil/utility"
 	"github.com/wattveil/wattveil/wire"
@@ -34,8 +35,8 @@ type RunBills struct {
 	Meters []string  `json:"meters" minItems:"1" maxItems:"500" doc:"ID_SM"`
 }
 
-// Bill is a meter's verified bill, or why there is none.
-type Bill struct {
+// MeterBill is a meter's verified bill, or why there is none.
+type MeterBill struct {
 	Meter     string     `json:"meter" doc:"ID_SM"`
 	Pseudonym string     `json:"pseudonym,omitempty" doc:"an-ID"`
 	Class     string     `json:"class,omitempty" doc:"why there is no bill, in one word"`
@@ -45,11 +46,12 @@ type Bill struct {
 	To        *time.Time `json:"to,omitempty"`
 	JWS       string     `json:"jws,omitempty" doc:"as the TTP signed it"`
 	Salt      string     `json:"salt,omitempty" doc:"with which anyone can tell that the bill is of this pseudonym"`
+	Document  *bill.Bill `json:"bill,omitempty" doc:"what was signed"`
 }
 
 // BillList is bills in the order that was asked for.
 type BillList struct {
-	Bills []Bill `json:"bills"`
+	Bills []MeterBill `json:"bills"`
 }
 
 // Keys are the public keys of a TTP's bills.
@@ -98,7 +100,8 @@ func (a *api) runBills(ctx context.Context, in *struct{ Body RunBills }) (*outpu
 	if !r.From.Before(r.To) {
 		return nil, refused(fmt.Errorf("the period from %s to %s is empty", r.From.Format(time.RFC3339), r.To.Format(time.RFC3339)))
 	}
-	out := make([]Bill, len(r.Meters))
+	out := make([]MeterBill, len(r.Meters))
+	v := verifier{a.cfg.Utility, make(map[string]bill.KeySet)}
 	var ask []wattveil.Pseudonym
 	place := make(map[wattveil.Pseudonym]int)
 	for i, name := range r.Meters {
@@ -108,7 +111,7 @@ func (a *api) runBills(ctx context.Context, in *struct{ Body RunBills }) (*outpu
 		case err != nil:
 			out[i].fail(err)
 		case kept != nil:
-			out[i] = describeBill(*kept)
+			out[i] = v.describe(ctx, *kept)
 		default:
 			if _, twice := place[p]; twice {
 				return nil, refused(fmt.Errorf("meter %s is named twice", name))
@@ -127,8 +130,8 @@ func (a *api) runBills(ctx context.Context, in *struct{ Body RunBills }) (*outpu
 			o.fail(b.Err)
 			continue
 		}
-		from, to := r.From, r.To
-		o.Tariff, o.From, o.To, o.JWS, o.Salt = r.Tariff, &from, &to, b.JWS, b.Salt.String()
+		from, to, document := r.From, r.To, b.Bill
+		o.Tariff, o.From, o.To, o.JWS, o.Salt, o.Document = r.Tariff, &from, &to, b.JWS, b.Salt.String(), &document
 	}
 	return answer(BillList{out}), nil
 }
@@ -154,17 +157,45 @@ func (a *api) find(ctx context.Context, name string, r RunBills) (*utility.KeptB
 	return &kept, m.Pseudonym, nil
 }
 
-func (b *Bill) fail(err error) {
+func (b *MeterBill) fail(err error) {
 	class := wire.Unavailable
 	_ = errors.As(err, &class)
 	b.Class, b.Reason = string(class), err.Error()
 }
 
-func describeBill(k utility.KeptBill) Bill {
-	return Bill{
+// verifier reads kept bills, each of which verifies again.
+type verifier struct {
+	utility *utility.Utility
+	keys    map[string]bill.KeySet // by TTP
+}
+
+func (v *verifier) describe(ctx context.Context, k utility.KeptBill) MeterBill {
+	out := MeterBill{
 		Meter: k.Meter.String(), Pseudonym: k.Pseudonym.String(), Tariff: k.Tariff, From: &k.From, To: &k.To,
-		JWS: k.JWS, Salt: k.Salt.String(),
 	}
+	document, err := v.verify(ctx, k)
+	if err != nil {
+		out.fail(fmt.Errorf("bill that was kept: %w", err))
+		return out
+	}
+	out.JWS, out.Salt, out.Document = k.JWS, k.Salt.String(), document
+	return out
+}
+
+func (v *verifier) verify(ctx context.Context, k utility.KeptBill) (*bill.Bill, error) {
+	keys, ok := v.keys[k.TTP]
+	if !ok {
+		var err error
+		if keys, err = v.utility.BillKeys(ctx, k.TTP); err != nil {
+			return nil, err
+		}
+		v.keys[k.TTP] = keys
+	}
+	verified, err := bill.Verify(k.JWS, keys)
+	if err != nil {
+		return nil, err
+	}
+	return &verified.Bill, nil
 }
 
 func (a *api) listBills(ctx context.Context, in *struct {
@@ -187,9 +218,10 @@ func (a *api) listBills(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, refused(err)
 	}
-	out := BillList{Bills: make([]Bill, len(list))}
+	out := BillList{Bills: make([]MeterBill, len(list))}
+	v := verifier{a.cfg.Utility, make(map[string]bill.KeySet)}
 	for i, k := range list {
-		out.Bills[i] = describeBill(k)
+		out.Bills[i] = v.describe(ctx, k)
 	}
 	return answer(out), nil
 }
