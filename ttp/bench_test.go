@@ -11,7 +11,8 @@ import (
 	"github.com/wattveil/wattveil/wire"
 )
 
-// fleet makes enrolled meters with epoch 1 active, without the exchanges.
+// fleet makes enrolled meters with epoch 1 active, without the exchanges, that
+// have their receipts of the day.
 func (c *company) fleet(n int) []*smart {
 	c.r.t.Helper()
 	meters := make([]*smart, n)
@@ -36,6 +37,12 @@ func (c *company) fleet(n int) []*smart {
 				INSERT INTO sessions (uc, an_id, epoch, low, state, series, chain, pinned, m1, m2, transcript, keys, created)
 				VALUES (?, ?, 1, 1, ?, 1, 0, 0, x'', x'', x'', ?, ?)`,
 				c.number, anID, stateActive, c.r.seal.Seal(keysContext(m.name, 1), raw[:]), c.r.clock.Now().Unix())
+			if err != nil {
+				return err
+			}
+			now := c.r.clock.Now().Unix()
+			_, err = tx.ExecContext(c.r.t.Context(), `INSERT INTO receipts (uc, an_id, made, since, through, missing) VALUES (?, ?, ?, ?, ?, ?)`,
+				c.number, anID, now, now-1, now, encodeGaps(nil))
 			if err != nil {
 				return err
 			}

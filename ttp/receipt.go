@@ -101,9 +101,8 @@ func (t *TTP) lastReceipt(ctx context.Context, d *due) (made time.Time, err erro
 	var at int64
 	var gaps []byte
 	c := &d.coverage
-	d.known, err = registry.Find(t.db.QueryRowContext(ctx,
-		`SELECT made, since, through, missing FROM receipts WHERE uc = ? AND an_id = ?`,
-		d.meter.UC, int64(d.meter.Pseudonym)), &at, &c.since, &c.through, &gaps)
+	d.known, err = registry.Find(t.queries.receipt.QueryRowContext(ctx, d.meter.UC, int64(d.meter.Pseudonym)),
+		&at, &c.since, &c.through, &gaps)
 	if err == nil {
 		c.gaps, err = parseGaps(gaps)
 	}

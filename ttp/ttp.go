@@ -136,7 +136,7 @@ func Open(ctx context.Context, cfg Config) (*TTP, error) {
 // queries are those that run for each message or bill, parsed once. They close
 // with the registry.
 type queries struct {
-	session, enrolled, bill *sql.Stmt
+	session, enrolled, receipt, bill *sql.Stmt
 }
 
 func (q *queries) prepare(ctx context.Context, db *sql.DB) error {
@@ -146,6 +146,7 @@ func (q *queries) prepare(ctx context.Context, db *sql.DB) error {
 	}{
 		{&q.session, `SELECT epoch, state, series, keys FROM sessions WHERE uc = ? AND an_id = ? AND low = ? AND state <> ?`},
 		{&q.enrolled, `SELECT 1 FROM meters WHERE uc = ? AND an_id = ?`},
+		{&q.receipt, `SELECT made, since, through, missing FROM receipts WHERE uc = ? AND an_id = ?`},
 		{&q.bill, `SELECT jws, salt FROM bills WHERE uc = ? AND an_id = ? AND tariff = ? AND from_second = ? AND to_second = ?`},
 	} {
 		var err error
