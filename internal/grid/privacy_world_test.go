@@ -315,28 +315,28 @@ func (w *lineWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
+// stuck is when a run is given up that does not get on, real time.
+const stuck = 3 * time.Minute
+
 // play runs worlds to their bills and stops all parties. The worlds run side by
 // side, since each waits for the disk most of the time.
 func play(t *testing.T, worlds ...*world) []*played {
 	t.Helper()
 	runs := make([]*played, len(worlds))
+	ctx, cancel := context.WithTimeout(t.Context(), stuck)
+	defer cancel()
 	var group errgroup.Group
 	for i, w := range worlds {
 		runs[i] = &played{
 			world: w, dir: t.TempDir(), secrets: make(map[wattveil.MeterID]provision.Record),
 			queues: make(view), stored: make(view), counts: make(view),
 		}
-		group.Go(func() error { return runs[i].play(t.Context()) })
+		group.Go(func() error { return runs[i].play(ctx) })
 	}
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
 	return runs
-}
-
-func (w *world) play(t *testing.T) *played {
-	t.Helper()
-	return play(t, w)[0]
 }
 
 func (p *played) play(ctx context.Context) (err error) {
