@@ -80,6 +80,29 @@ func (p *party) lock(org string) (_ *locked, err error) {
 	return l, nil
 }
 
+// takeOver opens the folder for a server. A command that has it for a moment is
+// waited for; another server is not.
+func takeOver[T any](ctx context.Context, p *party, open func() (T, error)) (T, error) {
+	for range connectTries {
+		opened, err := open()
+		if !errors.Is(err, folder.ErrInUse) {
+			return opened, err
+		}
+		c := operator.Dial(p.dir)
+		ping := c.Do(ctx, "GET", "/v1/status", nil, nil)
+		c.Close()
+		if ping == nil {
+			return opened, fmt.Errorf("a server runs in folder %s already", p.dir)
+		}
+		select {
+		case <-ctx.Done():
+			return opened, ctx.Err()
+		case <-time.After(connectPause):
+		}
+	}
+	return open()
+}
+
 const (
 	// The folder may be taken for a moment by another command.
 	connectTries = 40

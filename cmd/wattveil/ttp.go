@@ -31,7 +31,7 @@ of serve.
 The other commands act on the server that runs in the folder, over a socket in
 it, or on the folder itself when no server runs.`
 	p.dirFlag(cmd)
-	cmd.AddCommand(p.newInit(), p.newTTPServe(), p.newTTPStatus(), p.newTTPUtility(), p.newTTPPeer())
+	cmd.AddCommand(p.newInit(), p.newAuthority(), p.newTTPServe(), p.newTTPStatus(), p.newTTPUtility(), p.newTTPPeer())
 	return cmd
 }
 
@@ -135,7 +135,7 @@ func (p *party) serveTTP(ctx context.Context, cfg ttpConfig, out, logs io.Writer
 		return err
 	}
 	m := monitor.New(p.name, func(context.Context) error { return nil })
-	o, err := p.openTTP(ctx, cfg, s.log, m)
+	o, err := takeOver(ctx, p, func() (*openTTP, error) { return p.openTTP(ctx, cfg, s.log, m) })
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ WATTVEIL_UTILITY_ and the key in capitals, and as flags of serve.
 The other commands act on the server that runs in the folder, over a socket in
 it, or on the folder itself when no server runs.`
 	p.dirFlag(cmd)
-	cmd.AddCommand(p.newInit(), p.newUtilityServe(), p.newUtilityStatus(), p.newUtilityCollector(),
+	cmd.AddCommand(p.newInit(), p.newAuthority(), p.newUtilityServe(), p.newUtilityStatus(), p.newUtilityCollector(),
 		p.newUtilityPeer(), p.newUtilityEnrol(), p.newUtilityMeter(), p.newUtilityTariff(), p.newUtilityBill())
 	return cmd
 }
@@ -68,7 +68,8 @@ func (p *party) serveUtility(ctx context.Context, cfg utilityConfig, out, logs i
 	}
 	var o *openUtility
 	m := monitor.New(p.name, func(ctx context.Context) error { return o.ready(ctx) })
-	if o, err = p.openUtility(ctx, cfg, s.log, m); err != nil {
+	o, err = takeOver(ctx, p, func() (*openUtility, error) { return p.openUtility(ctx, cfg, s.log, m) })
+	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, o.close()) }()
