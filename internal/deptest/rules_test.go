@@ -58,7 +58,7 @@ func privacy() []Rule {
 		},
 		{
 			Of:       []string{"readings/..."},
-			OnlyFrom: []string{"ttp", "internal/grid"},
+			OnlyFrom: []string{"ttp", "internal/grid", "cmd/wattveil"},
 			Why:      "readings are kept at the TTP and nowhere else",
 		},
 	}
@@ -145,6 +145,12 @@ func engines() []Rule {
 			Of:       []string{"github.com/transparency-dev/...", "golang.org/x/mod/...", "k8s.io/klog/v2"},
 			OnlyFrom: []string{"transparency"},
 			Why:      driver,
+		},
+		{Of: []string{"github.com/prometheus/client_golang/..."}, OnlyFrom: []string{"internal/monitor"}, Why: driver},
+		{
+			Of:       []string{"github.com/danielgtaylor/huma/v2/..."},
+			OnlyFrom: []string{"utility/api", "ttp/api"},
+			Why:      "roles and their protocol are plain net/http; this is for their operators",
 		},
 		{
 			Of:       []string{"github.com/knadh/koanf/...", "github.com/go-viper/mapstructure/v2"},
