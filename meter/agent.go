@@ -128,6 +128,8 @@ type Agent struct {
 	candidates []wattveil.Reading // reused
 	block      []byte             // reused
 	inbox      [][]byte           // received by Run, handled by Step
+	drained    int64              // meter's time when nothing was left to receive
+	came       int64              // meter's time from which on the frame in hand came
 
 	counts Status // Step's own; what others see is shown
 	mu     sync.Mutex
@@ -332,10 +334,12 @@ func (a *Agent) receive() error {
 			first = err
 		}
 	}
+	a.came = a.clock() // Run was waiting for them
 	for _, frame := range a.inbox {
 		handle(frame)
 	}
 	a.inbox = a.inbox[:0]
+	a.came = a.drained
 	for range maxDrain {
 		select {
 		case frame, ok := <-a.cfg.Link.Receive():
@@ -344,6 +348,7 @@ func (a *Agent) receive() error {
 			}
 			handle(frame)
 		default:
+			a.drained = a.clock()
 			return first
 		}
 	}

@@ -63,7 +63,8 @@ func (a *Agent) heed(r wire.Receipt) error {
 	now := a.clock()
 	a.counts.Receipts++
 	a.receipts.last, a.receipts.through = now, r.Through
-	a.receipts.apart = r.Time > now+clockTolerance || r.Time < now-clockTolerance
+	// It may have waited for this step, but did not come before the last one.
+	a.receipts.apart = r.Time > now+clockTolerance || r.Time < a.came-clockTolerance
 	a.unkept = true
 	for _, span := range r.Missing {
 		from, errFrom := a.find(span.First)

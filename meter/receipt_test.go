@@ -222,3 +222,19 @@ func TestDurableReadingsStayDone(t *testing.T) {
 	}
 	r.checkAll()
 }
+
+// A receipt that waits for the next step does not make the clock suspect: it
+// may have come right after the last one.
+func TestReceiptThatWaited(t *testing.T) {
+	r := reported(t)
+	r.net.send(r.double.receipt(wire.Receipt{Time: r.now.Unix() - 200, From: start, Through: start + quarter}))
+	r.run(2 * quarter * time.Second)
+	if s := r.agent.Status(); s.ClockSuspect || s.Receipts != 2 {
+		t.Errorf("clock suspect %v after %d receipts", s.ClockSuspect, s.Receipts)
+	}
+	r.net.send(r.double.receipt(wire.Receipt{Time: r.now.Unix() - 301, From: start, Through: start + quarter}))
+	r.run(quarter * time.Second)
+	if !r.agent.Status().ClockSuspect {
+		t.Error("a TTP that was 301 s behind at the last step is not noticed")
+	}
+}
