@@ -17,7 +17,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"wattveil": main, "jsonget": jsonget})
+	testscript.Main(tidy{m}, map[string]func(){"wattveil": main, "jsonget": jsonget})
 }
 
 // The scripts drive the binary. They find the published bills in the folder
