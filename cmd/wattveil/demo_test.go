@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -18,6 +19,11 @@ import (
 // A signal ends the demo cleanly at any stage: with one line, with nothing left
 // behind, and soon. Whatever comes before the bills is exit code 130.
 func TestDemoStops(t *testing.T) {
+	// A process that ignores SIGHUP, as under nohup, hands that on; one that
+	// catches it does not.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(caught) })
 	long := []string{"--headless", "--meters", "60", "--days", "300"}
 	short := []string{"--meters", "2", "--days", "1"}
 	for _, c := range []struct {
