@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // UCNumber names a utility at the TTP. The TTP gives it and knows a caller's
@@ -55,6 +56,20 @@ type Meter struct {
 
 // String is the UC number and the pseudonym, joined by a slash.
 func (m Meter) String() string { return m.UC.String() + "/" + m.Pseudonym.String() }
+
+// ParseMeter reads what [Meter.String] writes.
+func ParseMeter(s string) (Meter, error) {
+	uc, pseudonym, _ := strings.Cut(s, "/")
+	n, err := strconv.ParseUint(uc, 10, 32)
+	if err != nil || UCNumber(n).String() != uc {
+		return Meter{}, fmt.Errorf("meter %.40q is not a UC number and a pseudonym like 7/0123456789abcdef", s)
+	}
+	p, err := ParsePseudonym(pseudonym)
+	if err != nil || p.String() != pseudonym {
+		return Meter{}, fmt.Errorf("meter %.40q is not a UC number and a pseudonym like 7/0123456789abcdef", s)
+	}
+	return Meter{UC: UCNumber(n), Pseudonym: p}, nil
+}
 
 // Epoch numbers the session keys of a meter. Numbers rise and never restart
 // for a [MeterID]; headers carry the low byte.

@@ -23,6 +23,22 @@ func ExampleMeter() {
 	// Output: 7/00000000000000a1
 }
 
+func TestParseMeter(t *testing.T) {
+	for _, m := range []wattveil.Meter{{}, {UC: 7, Pseudonym: 0xa1}, {UC: 1<<32 - 1, Pseudonym: 1<<64 - 1}} {
+		if got, err := wattveil.ParseMeter(m.String()); err != nil || got != m {
+			t.Errorf("%v reads as %v, %v", m, got, err)
+		}
+	}
+	for _, s := range []string{
+		"", "7", "7/", "/0123456789abcdef", "0123456789abcdef", "7/123", "07/0123456789abcdef", "+7/0123456789abcdef",
+		"7/0123456789ABCDEF", "7/0123456789abcdef/", "4294967296/0123456789abcdef", " 7/0123456789abcdef",
+	} {
+		if got, err := wattveil.ParseMeter(s); err == nil {
+			t.Errorf("%q reads as %v", s, got)
+		}
+	}
+}
+
 // parsers are the names that people and topics spell.
 func parsers() map[string]func(string) (uint64, string, error) {
 	return map[string]func(string) (uint64, string, error){

@@ -33,6 +33,7 @@ func march() bill.Bill {
 		From:         bill.Time(time.Date(2018, 3, 1, 0, 0, 0, 0, zone), zone),
 		To:           bill.Time(time.Date(2018, 3, 8, 0, 0, 0, 0, zone), zone),
 		ImportKWh:    "13.500", ExportKWh: "2.000",
+		Intervals: 672, Estimated: 4, ReadingsRoot: strings.Repeat("B", 42) + "A",
 		Lines: []bill.Line{
 			{Kind: "import", Band: "offpeak", Quantity: "10.000", Unit: "kWh", Price: "0.1780", Amount: "1.78"},
 			{Kind: "import", Band: "peak", Quantity: "3.500", Unit: "kWh", Price: "0.2860", Amount: "1.00"},
@@ -92,14 +93,14 @@ func TestSignedText(t *testing.T) {
 	if want := `{"alg":"EdDSA","kid":"` + key.ID() + `","typ":"wattveil-bill+jwt"}`; string(header) != want {
 		t.Errorf("header %s, want %s", header, want)
 	}
-	const want = `{"currency":"CHF","export_kwh":"2.000","from":"2018-03-01T00:00:00+01:00","import_kwh":"13.500",` +
-		`"issuer":"Example TTP","lines":[` +
+	const want = `{"currency":"CHF","estimated":4,"export_kwh":"2.000","from":"2018-03-01T00:00:00+01:00","import_kwh":"13.500",` +
+		`"intervals":672,"issuer":"Example TTP","lines":[` +
 		`{"amount":"1.78","band":"offpeak","kind":"import","price":"0.1780","quantity":"10.000","unit":"kWh"},` +
 		`{"amount":"1.00","band":"peak","kind":"import","price":"0.2860","quantity":"3.500","unit":"kWh"},` +
 		`{"amount":"-0.16","band":"peak","kind":"export","price":"0.08","quantity":"2.000","unit":"kWh"},` +
 		`{"amount":"2.10","kind":"standing","price":"0.30","quantity":"7","unit":"day"},` +
 		`{"amount":"0.38","kind":"tax","price":"0.081","quantity":"4.72","unit":"CHF"}],` +
-		`"subject":"uuvhS75pBLz2yeyxXgu4RoI9J5kgEIJ1PEhkqRvZQ9o","tariff":"tou-2018",` +
+		`"readings_root":"` + "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA" + `","subject":"uuvhS75pBLz2yeyxXgu4RoI9J5kgEIJ1PEhkqRvZQ9o","tariff":"tou-2018",` +
 		`"tariff_digest":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","timezone":"Europe/Zurich",` +
 		`"to":"2018-03-08T00:00:00+01:00","total":"5.10","v":1}`
 	if string(payload) != want {
@@ -163,9 +164,15 @@ func TestCheckRefuses(t *testing.T) {
 		"many lines": {func(b *bill.Bill) {
 			b.Lines = append(b.Lines, make([]bill.Line, 256)...)
 		}, bill.ErrLines},
-		"tax twice":  {func(b *bill.Bill) { b.Lines = append(b.Lines, b.Lines[4]) }, bill.ErrLines},
-		"band long":  {func(b *bill.Bill) { b.Lines[0].Band = strings.Repeat("a", 65) }, bill.ErrField},
-		"tax total":  {func(b *bill.Bill) { b.Lines[4].Quantity, b.Lines[4].Amount = "4.70", "0.38" }, bill.ErrTax},
+		"tax twice": {func(b *bill.Bill) { b.Lines = append(b.Lines, b.Lines[4]) }, bill.ErrLines},
+		"band long": {func(b *bill.Bill) { b.Lines[0].Band = strings.Repeat("a", 65) }, bill.ErrField},
+		"tax total": {func(b *bill.Bill) { b.Lines[4].Quantity, b.Lines[4].Amount = "4.70", "0.38" }, bill.ErrTax},
+		"intervals": {func(b *bill.Bill) { b.Intervals = 7*24*3600 + 1 }, bill.ErrField},
+		"negative":  {func(b *bill.Bill) { b.Intervals, b.Estimated = -1, -1 }, bill.ErrField},
+		"unbilled":  {func(b *bill.Bill) { b.UnbilledSeconds = -1 }, bill.ErrField},
+		"itself": {func(b *bill.Bill) {
+			b.Carries, b.Corrects = b.Subject, b.Subject
+		}, bill.ErrField},
 		"eight days": {func(b *bill.Bill) { b.Lines[3].Quantity, b.Lines[3].Amount = "8", "2.40" }, bill.ErrStanding},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -173,6 +180,12 @@ func TestCheckRefuses(t *testing.T) {
 			c.change(&b)
 			wantClass(t, bill.Check(b), string(c.class))
 		})
+	}
+	hole := march()
+	hole.Intervals, hole.Estimated, hole.UnbilledSeconds = 0, 0, 7*24*3600
+	hole.Carries, hole.Corrects = hole.Subject, hole.TariffDigest
+	if err := bill.Check(hole); err != nil {
+		t.Errorf("a bill of a hole: %v", err)
 	}
 	if err := bill.Check(march()); err != nil {
 		t.Errorf("the bill itself: %v", err)
@@ -302,6 +315,7 @@ func ExampleBill_WriteText() {
 	// Tariff    tou-2018
 	// Imported  13.500 kWh
 	// Exported  2.000 kWh
+	// Readings  672 intervals, of which 4 are estimated
 	//
 	// Item      Band     Quantity Unit   Price    CHF
 	// -----------------------------------------------

@@ -2,7 +2,6 @@ package bill
 
 import (
 	"cmp"
-	"encoding/base64"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,7 +45,7 @@ func kinds() []string {
 // [*Error].
 func Check(b Bill) error {
 	c := checker{b: b}
-	for _, step := range []func() error{c.names, c.period, c.lines, c.sums} {
+	for _, step := range []func() error{c.names, c.period, c.lines, c.sums, c.energies} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -82,6 +81,14 @@ func (c *checker) names() error {
 	if !isDigest(b.TariffDigest) {
 		return refuse(ErrField, "tariff_digest is not %d bytes in base64url", digestSize)
 	}
+	for _, reference := range [...][2]string{{"readings_root", b.ReadingsRoot}, {"carries", b.Carries}, {"corrects", b.Corrects}} {
+		if !isDigest(reference[1]) && (reference[1] != "" || reference[0] == "readings_root") {
+			return refuse(ErrField, "%s is not %d bytes in base64url", reference[0], digestSize)
+		}
+	}
+	if b.Carries != "" && b.Carries == b.Corrects {
+		return refuse(ErrField, "carries and corrects name the same bill: one that is replaced leaves no difference")
+	}
 	if !isName(b.Tariff) {
 		return refuse(ErrField, "tariff %.80q is not a tariff's id", b.Tariff)
 	}
@@ -108,8 +115,8 @@ func isName(s string) bool {
 }
 
 func isDigest(s string) bool {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	return err == nil && len(raw) == digestSize && base64.RawURLEncoding.EncodeToString(raw) == s
+	_, ok := parseBase64(s, digestSize)
+	return ok
 }
 
 func (c *checker) period() error {
@@ -129,6 +136,22 @@ func (c *checker) period() error {
 		return refuse(ErrField, "the period is empty: it ends at %s, not after %s", c.b.To, c.b.From)
 	}
 	c.first, c.last = localDay(from), localDay(to.Add(-time.Second))
+	return c.counts(to.Unix() - from.Unix())
+}
+
+// counts checks how the readings of a period of so many seconds are counted.
+func (c *checker) counts(seconds int64) error {
+	b := c.b
+	switch {
+	case b.Intervals < 0 || int64(b.Intervals) > seconds:
+		return refuse(ErrField, "intervals is %d, the period has %d seconds", b.Intervals, seconds)
+	case b.Estimated < 0 || b.Estimated > b.Intervals:
+		return refuse(ErrField, "estimated is %d of %d intervals", b.Estimated, b.Intervals)
+	case b.UnbilledSeconds < 0 || b.UnbilledSeconds > seconds-int64(b.Intervals):
+		return refuse(ErrField, "unbilled_seconds is %d, the period has %d seconds and %d intervals", b.UnbilledSeconds, seconds, b.Intervals)
+	case b.Intervals == 0 && b.UnbilledSeconds == 0:
+		return refuse(ErrField, "the bill is made from no interval, and no hole says why")
+	}
 	return nil
 }
 
@@ -191,30 +214,40 @@ func compareLines(a, b Line) int {
 	)
 }
 
-// sums checks the taxes' bases, the total and the energies.
+// sums checks the taxes' bases and the total.
 func (c *checker) sums() error {
-	imported, exported := tariff.NewDecimal(0, 3), tariff.NewDecimal(0, 3)
 	for i, l := range c.b.Lines {
-		n := c.numbers[i]
-		switch l.Kind {
-		case kindImport:
-			imported = imported.Add(n.quantity)
-		case kindExport:
-			exported = exported.Add(n.quantity)
-		case kindTax:
-			if base := c.base(l); n.quantity.Cmp(base) != 0 {
-				return refuse(ErrTax, "the tax is on %s, the sum of the %s is %s", n.quantity, taxed(l), base)
-			}
+		if l.Kind != kindTax {
+			continue
+		}
+		if quantity, base := c.numbers[i].quantity, c.base(l); quantity.Cmp(base) != 0 {
+			return refuse(ErrTax, "the tax is on %s, the sum of the %s is %s", quantity, taxed(l), base)
 		}
 	}
 	if c.b.Total != c.total.String() {
 		return refuse(ErrTotal, "the total is %.40q, the sum of the lines is %s", c.b.Total, c.total)
 	}
-	if c.b.ImportKWh != imported.String() {
-		return refuse(ErrEnergy, "import_kwh is %.40q, the sum of the lines is %s", c.b.ImportKWh, imported)
-	}
-	if c.b.ExportKWh != exported.String() {
-		return refuse(ErrEnergy, "export_kwh is %.40q, the sum of the lines is %s", c.b.ExportKWh, exported)
+	return nil
+}
+
+// energies checks the sums of the energies. What one line withholds, its sum
+// would tell.
+func (c *checker) energies() error {
+	for _, e := range [...]struct{ name, kind, value string }{
+		{"import_kwh", kindImport, c.b.ImportKWh}, {"export_kwh", kindExport, c.b.ExportKWh},
+	} {
+		sum, withheld := tariff.NewDecimal(0, 3), false
+		for i, l := range c.b.Lines {
+			if l.Kind == e.kind {
+				sum, withheld = sum.Add(c.numbers[i].quantity), withheld || l.Withheld != ""
+			}
+		}
+		switch {
+		case withheld && e.value != "":
+			return refuse(ErrEnergy, "%s is %.40q, and a line withholds its part of it", e.name, e.value)
+		case !withheld && e.value != sum.String():
+			return refuse(ErrEnergy, "%s is %.40q, the sum of the lines is %s", e.name, e.value, sum)
+		}
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ type Class string
 // The classes, in the order in which a bill is checked.
 const (
 	ErrKeySet     Class = "key-set"     // the key set cannot be used
+	ErrDocument   Class = "document"    // not a bill's document
 	ErrJWS        Class = "jws"         // not a compact JWS
 	ErrHeader     Class = "header"      // the protected header is not a bill's
 	ErrAlgorithm  Class = "algorithm"   // signed with anything but EdDSA

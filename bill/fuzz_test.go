@@ -108,3 +108,27 @@ func FuzzParseKeySet(f *testing.F) {
 		}
 	})
 }
+
+// A document that is accepted is written as it came, but for a line break.
+func FuzzParseDocument(f *testing.F) {
+	v, err := vectors.Load()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(`{"jws":"` + v.Bills[0].JWS + `","salt":"oKGio6SlpqeoqaqrrK2urw"}`))
+	f.Add([]byte(`{"jws":"a","meter":"7/0123456789abcdef","proof":{"checkpoint":"x\n","hashes":["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"],"index":1},"salt":"oKGio6SlpqeoqaqrrK2urw"}`))
+	f.Add([]byte(`{"proof":{}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d, err := ParseDocument(data)
+		if err != nil {
+			if strings.ContainsAny(err.Error(), "\n\r") {
+				t.Errorf("the error has several lines: %q", err)
+			}
+			return
+		}
+		text, err := d.Text()
+		if err != nil || !bytes.Equal(text, bytes.TrimRight(data, "\r\n")) {
+			t.Errorf("accepted %q, which is written %q, %v", data, text, err)
+		}
+	})
+}

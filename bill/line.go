@@ -21,6 +21,10 @@ const shareDecimals = 8
 // maxTier is how many tiers a tariff may have.
 const maxTier = 10
 
+// withholding are the rules of the gate by which a quantity is not told
+// (spec/gate.md section 3).
+func withholding() []string { return []string{"quantities", "price", "reveal"} }
+
 // line checks a line by itself (spec/bill.md section 4) and keeps its numbers.
 func (c *checker) line(where string, l Line) error {
 	if !slices.Contains(kinds(), l.Kind) {
@@ -123,12 +127,8 @@ func (c *checker) unit(where string, l Line) error {
 
 // parse reads a line's numbers, each with the decimals that it has.
 func (c *checker) parse(where string, l Line) (n numbers, err error) {
-	decimals := c.decimals(l)
-	if n.quantity, err = tariff.ParseDecimal(l.Quantity); err != nil || n.quantity.Decimals() != decimals {
-		return n, refuse(ErrField, "%s: quantity %.40q is not a number with %d decimals", where, l.Quantity, decimals)
-	}
-	if l.Unit == unitMonth && decimals > 0 && n.quantity.Rat().IsInt() {
-		return n, refuse(ErrField, "%s: quantity %.40q is whole: it has no decimals", where, l.Quantity)
+	if n.quantity, err = c.quantity(where, l); err != nil {
+		return n, err
 	}
 	switch {
 	case l.Series != "" && l.Price != "":
@@ -152,6 +152,26 @@ func (c *checker) parse(where string, l Line) (n numbers, err error) {
 	return n, nil
 }
 
+// quantity reads a line's quantity; one that is withheld is 0.
+func (c *checker) quantity(where string, l Line) (tariff.Decimal, error) {
+	decimals := c.decimals(l)
+	if l.Withheld != "" {
+		if l.Series == "" || l.Quantity != "" || !slices.Contains(withholding(), l.Withheld) {
+			return tariff.Decimal{}, refuse(ErrField, "%s: withheld %.40q does not suit it: want one of %s, on a line with a series and no quantity",
+				where, l.Withheld, strings.Join(withholding(), ", "))
+		}
+		return tariff.NewDecimal(0, decimals), nil
+	}
+	quantity, err := tariff.ParseDecimal(l.Quantity)
+	switch {
+	case err != nil || quantity.Decimals() != decimals:
+		return quantity, refuse(ErrField, "%s: quantity %.40q is not a number with %d decimals", where, l.Quantity, decimals)
+	case l.Unit == unitMonth && decimals > 0 && quantity.Rat().IsInt():
+		return quantity, refuse(ErrField, "%s: quantity %.40q is whole: it has no decimals", where, l.Quantity)
+	}
+	return quantity, nil
+}
+
 // decimals are those of a line's quantity. A number of months has none if it
 // is whole.
 func (c *checker) decimals(l Line) int {
@@ -173,7 +193,7 @@ func (c *checker) decimals(l Line) int {
 // ranges checks that a line's quantity is possible.
 func (c *checker) ranges(where string, l Line, n numbers) error {
 	switch {
-	case l.Kind == kindExport && n.quantity.Sign() <= 0:
+	case l.Kind == kindExport && n.quantity.Sign() <= 0 && l.Withheld == "":
 		return refuse(ErrField, "%s: an export line needs a quantity above 0", where)
 	case l.Kind != kindTax && n.quantity.Sign() < 0:
 		return refuse(ErrField, "%s: the quantity is negative", where)
@@ -212,7 +232,7 @@ func (c *checker) amount(where string, l Line, n numbers) error {
 			return refuse(ErrAmount, "%s: the lines before come to %s, no minimum is due", where, c.total)
 		}
 	}
-	if l.Series != "" && n.quantity.Sign() > 0 {
+	if l.Series != "" && (n.quantity.Sign() > 0 || l.Withheld != "") {
 		return nil
 	}
 	if n.amount.Cmp(want) != 0 {

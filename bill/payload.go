@@ -18,10 +18,13 @@ type member struct {
 
 func billMembers() []member {
 	return []member{
-		{name: "currency", begins: '"'}, {name: "export_kwh", begins: '"'}, {name: "from", begins: '"'},
-		{name: "import_kwh", begins: '"'}, {name: "issuer", begins: '"'}, {name: "lines", begins: '['},
+		{name: "carries", begins: '"', optional: true}, {name: "corrects", begins: '"', optional: true},
+		{name: "currency", begins: '"'}, {name: "estimated"}, {name: "export_kwh", begins: '"', optional: true},
+		{name: "from", begins: '"'}, {name: "import_kwh", begins: '"', optional: true}, {name: "intervals"},
+		{name: "issuer", begins: '"'}, {name: "lines", begins: '['}, {name: "readings_root", begins: '"'},
 		{name: "subject", begins: '"'}, {name: "tariff", begins: '"'}, {name: "tariff_digest", begins: '"'},
-		{name: "timezone", begins: '"'}, {name: "to", begins: '"'}, {name: "total", begins: '"'}, {name: "v"},
+		{name: "timezone", begins: '"'}, {name: "to", begins: '"'}, {name: "total", begins: '"'},
+		{name: "unbilled_seconds", optional: true}, {name: "v"},
 	}
 }
 
@@ -31,8 +34,9 @@ func lineMembers() []member {
 		{name: "minutes", optional: true}, {name: "month", begins: '"', optional: true},
 		{name: "name", begins: '"', optional: true}, {name: "note", begins: '"', optional: true},
 		{name: "on", begins: '"', optional: true}, {name: "price", begins: '"', optional: true},
-		{name: "quantity", begins: '"'}, {name: "series", begins: '"', optional: true},
+		{name: "quantity", begins: '"', optional: true}, {name: "series", begins: '"', optional: true},
 		{name: "share", begins: '"', optional: true}, {name: "tier", optional: true}, {name: "unit", begins: '"'},
+		{name: "withheld", begins: '"', optional: true},
 	}
 }
 
@@ -116,7 +120,7 @@ func checkObject(where string, object map[string]json.RawMessage, want []member)
 		case !ok && m.optional:
 		case !ok:
 			return refuse(ErrMember, "%s lacks %q", where, m.name)
-		case m.begins != 0 && raw[0] != m.begins, m.begins == 0 && (raw[0] < '0' || raw[0] > '9'):
+		case m.begins != 0 && raw[0] != m.begins, m.begins == 0 && raw[0] != '-' && (raw[0] < '0' || raw[0] > '9'):
 			return refuse(ErrMember, "%s has %q of another type", where, m.name)
 		}
 	}

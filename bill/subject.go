@@ -26,8 +26,8 @@ func NewSalt() Salt {
 // ParseSalt reads what [Salt.String] writes.
 func ParseSalt(s string) (Salt, error) {
 	var salt Salt
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(raw) != len(salt) || base64.RawURLEncoding.EncodeToString(raw) != s {
+	raw, ok := parseBase64(s, len(salt))
+	if !ok {
 		return Salt{}, fmt.Errorf("bill: salt is not %d bytes in base64url", len(salt))
 	}
 	return Salt(raw), nil

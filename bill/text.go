@@ -12,19 +12,42 @@ import (
 // printable.
 func (b Bill) WriteText(w io.Writer) error {
 	var s strings.Builder
-	for _, row := range [...][2]string{
-		{"Issuer", b.Issuer},
-		{"Period", b.From + " to " + b.To + " (" + b.Timezone + ")"},
-		{"Tariff", b.Tariff},
-		{"Imported", b.ImportKWh + " kWh"},
-		{"Exported", b.ExportKWh + " kWh"},
-	} {
+	for _, row := range b.rows() {
 		fmt.Fprintf(&s, "%-9s %s\n", row[0], row[1])
 	}
 	s.WriteByte('\n')
 	b.writeTable(&s)
 	_, err := io.WriteString(w, s.String())
 	return err
+}
+
+// rows are what stands above the lines.
+func (b Bill) rows() [][2]string {
+	rows := [][2]string{
+		{"Issuer", b.Issuer},
+		{"Period", b.From + " to " + b.To + " (" + b.Timezone + ")"},
+		{"Tariff", b.Tariff},
+		{"Imported", energyText(b.ImportKWh)},
+		{"Exported", energyText(b.ExportKWh)},
+		{"Readings", fmt.Sprintf("%d intervals, of which %d are estimated", b.Intervals, b.Estimated)},
+	}
+	if b.UnbilledSeconds > 0 {
+		rows = append(rows, [2]string{"Unbilled", fmt.Sprintf("%d s without registers around them", b.UnbilledSeconds)})
+	}
+	if b.Corrects != "" {
+		rows = append(rows, [2]string{"Corrects", "bill " + b.Corrects})
+	}
+	if b.Carries != "" {
+		rows = append(rows, [2]string{"Carries", "the difference of bill " + b.Carries})
+	}
+	return rows
+}
+
+func energyText(kWh string) string {
+	if kWh == "" {
+		return "withheld"
+	}
+	return kWh + " kWh"
 }
 
 // columns is how many columns the table has; the first two are aligned to the
@@ -34,7 +57,7 @@ const columns = 6
 func (b Bill) writeTable(s *strings.Builder) {
 	rows := [][columns]string{{"Item", "Band", "Quantity", "Unit", "Price", b.Currency}}
 	for _, l := range b.Lines {
-		rows = append(rows, [columns]string{l.Kind, l.Label(), l.Quantity, l.Unit, l.priceText(), l.Amount})
+		rows = append(rows, [columns]string{l.Kind, l.Label(), l.quantityText(), l.Unit, l.priceText(), l.Amount})
 	}
 	rows = append(rows, [columns]string{"total", "", "", "", "", b.Total})
 	var width [columns]int
@@ -73,6 +96,14 @@ func (l Line) Label() string {
 		parts = append(parts, "on "+l.On)
 	}
 	return strings.TrimSpace(strings.Join(parts, " "))
+}
+
+// quantityText is the quantity, or that it is withheld.
+func (l Line) quantityText() string {
+	if l.Withheld != "" {
+		return "withheld"
+	}
+	return l.Quantity
 }
 
 // priceText is the price, or that there is one for each step of a series.

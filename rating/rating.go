@@ -66,6 +66,7 @@ type Line struct {
 	Share    string // of demand lines: part of a month; empty is all of it
 	Tier     int    // from 1, where there are several, else 0
 	Unit     string // "kWh", "day", "month", "kW"; for tax the currency
+	Withheld string // empty: whoever may not tell a quantity says so and leaves it out
 }
 
 // Energy is what passed in one band.

@@ -1,5 +1,5 @@
 // Package transparency is the append-only log of a TTP's bills, and what
-// others need to hold the TTP to it (spec/bill.md section 8).
+// others need to hold the TTP to it (spec/bill.md section 9).
 //
 // An entry is 32 bytes: the hash of a bill and its salt, which tells nothing
 // of either. The TTP keeps the log ([Log]) and signs its checkpoints. The

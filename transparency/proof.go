@@ -10,23 +10,16 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// Proof shows that an entry is in the log.
+// Proof shows that an entry is in the log. It has the fields of bill.Proof,
+// which has its written form.
 type Proof struct {
-	Index      uint64   `json:"index"`
-	Hashes     [][]byte `json:"hashes"`     // RFC 6962 audit path
-	Checkpoint string   `json:"checkpoint"` // signed by the log, cosigned by the utility
+	Index      uint64
+	Hashes     [][]byte // RFC 6962 audit path
+	Checkpoint string   // signed by the log, cosigned by the utility
 }
 
 // maxHashes is more than a tree of 2^64 entries needs.
 const maxHashes = 64
-
-// Keys are what a proof is checked with: the verifier keys of the log and of
-// the utility's witness.
-type Keys struct {
-	Origin  string `json:"origin"`
-	Log     string `json:"log"`
-	Witness string `json:"witness"`
-}
 
 // Verify checks a proof for an entry: the checkpoint is signed by the log and
 // cosigned by the utility, and the path leads from the entry to its root. It

@@ -178,6 +178,7 @@ func peerClass(err error) wire.Class {
 type madeBill struct {
 	meter     wattveil.Meter
 	jws, salt string
+	secret    bill.Secret // of one that is fresh
 	fresh     bool // made by this request
 	err       error
 }
@@ -205,8 +206,14 @@ func (t *TTP) bill(ctx context.Context, uc wattveil.UCNumber, name string, terms
 		return b
 	}
 	salt := bill.NewSalt()
-	b.salt, b.fresh = salt.String(), true
-	if b.jws, err = t.billKey.Sign(t.document(b.meter, salt, terms, from, to, rated)); err != nil {
+	b.salt, b.secret, b.fresh = salt.String(), bill.NewSecret(), true
+	document := t.document(b.meter, salt, terms, from, to, rated.Rated)
+	if document.ReadingsRoot, err = rootOf(rated.intervals, b.secret, terms, from, to); err != nil {
+		b.err = fmt.Errorf("bill of %v: %w", b.meter, err)
+		return b
+	}
+	document.Intervals = len(rated.intervals)
+	if b.jws, err = t.billKey.Sign(document); err != nil {
 		b.err = fmt.Errorf("sign bill of %v: %w", b.meter, err)
 	}
 	return b
@@ -229,7 +236,7 @@ func (t *TTP) keepBills(ctx context.Context, made []madeBill, terms *registered,
 	}
 	err := registry.Tx(ctx, t.db, func(tx *sql.Tx) error {
 		insert, err := tx.PrepareContext(ctx, `
-			INSERT INTO bills (uc, an_id, tariff, from_second, to_second, salt, jws, issued) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+			INSERT INTO bills (uc, an_id, tariff, from_second, to_second, salt, secret, jws, issued) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT DO NOTHING`)
 		if err != nil {
 			return err
@@ -240,7 +247,7 @@ func (t *TTP) keepBills(ctx context.Context, made []madeBill, terms *registered,
 			if !b.fresh || b.err != nil {
 				continue
 			}
-			_, err := insert.ExecContext(ctx, b.meter.UC, int64(b.meter.Pseudonym), terms.ID(), from.Unix(), to.Unix(), b.salt, b.jws, t.cfg.Now().Unix())
+			_, err := insert.ExecContext(ctx, b.meter.UC, int64(b.meter.Pseudonym), terms.ID(), from.Unix(), to.Unix(), b.salt, b.secret[:], b.jws, t.cfg.Now().Unix())
 			if err != nil {
 				return err
 			}
@@ -256,23 +263,42 @@ func (t *TTP) keepBills(ctx context.Context, made []madeBill, terms *registered,
 	return nil
 }
 
-func (t *TTP) rate(ctx context.Context, m wattveil.Meter, terms *registered, from, to time.Time) (rating.Rated, error) {
+// ratedReadings is what a meter owes, and the intervals that it is made from,
+// all of which were measured.
+type ratedReadings struct {
+	rating.Rated
+	intervals []wattveil.Interval
+}
+
+func (t *TTP) rate(ctx context.Context, m wattveil.Meter, terms *registered, from, to time.Time) (ratedReadings, error) {
 	known, err := t.enrolled(ctx, m)
 	if err != nil {
-		return rating.Rated{}, err
+		return ratedReadings{}, err
 	}
 	if !known {
-		return rating.Rated{}, fmt.Errorf("%w: %v", wire.Unknown, m)
+		return ratedReadings{}, fmt.Errorf("%w: %v", wire.Unknown, m)
 	}
 	folded, err := t.cfg.Readings.Read(ctx, m, from.Unix(), to.Unix())
 	if err != nil {
-		return rating.Rated{}, fmt.Errorf("readings of %v: %w", m, err)
+		return ratedReadings{}, fmt.Errorf("readings of %v: %w", m, err)
 	}
-	rated, err := rating.Rate(terms.Tariff, intervals(folded.Runs), from, to)
+	list := intervals(folded.Runs)
+	rated, err := rating.Rate(terms.Tariff, list, from, to)
 	if err != nil {
-		return rating.Rated{}, fmt.Errorf("%w: bill of %v: %w", wire.Incomplete, m, err)
+		return ratedReadings{}, fmt.Errorf("%w: bill of %v: %w", wire.Incomplete, m, err)
 	}
-	return rated, nil
+	return ratedReadings{rated, list}, nil
+}
+
+// rootOf is the readings_root of a bill.
+func rootOf(list []wattveil.Interval, secret bill.Secret, terms *registered, from, to time.Time) (string, error) {
+	var root bill.Intervals
+	root.Start(bill.NewDays(terms.Zone(), from, to), secret)
+	for _, i := range list {
+		root.Add(i, 0)
+	}
+	hash, err := root.Root()
+	return hash.String(), err
 }
 
 // intervals are the differences of neighbours, never across series.

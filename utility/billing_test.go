@@ -30,6 +30,7 @@ func document(t testing.TB, salt bill.Salt, p wattveil.Pseudonym) bill.Bill {
 		Tariff: "flat", TariffDigest: terms.Digest().String(), Timezone: "Europe/Zurich", Currency: "CHF",
 		From: bill.Time(billFrom, terms.Zone()), To: bill.Time(billTo, terms.Zone()),
 		ImportKWh: "1.000", ExportKWh: "0.000", Total: "0.25",
+		Intervals: 24, ReadingsRoot: bill.Hash{1}.String(),
 		Lines: []bill.Line{{Kind: "import", Band: "all", Quantity: "1.000", Unit: "kWh", Price: "0.25", Amount: "0.25"}},
 	}
 }

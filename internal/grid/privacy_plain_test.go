@@ -188,7 +188,7 @@ func plainJSON(body []byte) string {
 		switch name {
 		case "mu", "root_key", "partial_key":
 			value = decoded(base64.StdEncoding, value, length)
-		case "kid", "x", "salt", "subject":
+		case "kid", "x", "salt", "subject", "readings_root":
 			value = decoded(base64.RawURLEncoding, value, length)
 		case "statement":
 			value = decoded(base64.StdEncoding, value, plainStatement)
@@ -290,7 +290,7 @@ func plainCell(file string, c cell) string {
 		return "wall clock"
 	case "utility.db secret", "utility.db password_hash", "utility.db key_hash", "utility.db mu", "utility.db partial_key",
 		"utility.db root_key", "utility.db salt",
-		"ttp.db user_key", "ttp.db kgc", "ttp.db partial_key",
+		"ttp.db secret", "ttp.db user_key", "ttp.db kgc", "ttp.db partial_key",
 		"ttp.db m1", "ttp.db m2", "ttp.db transcript", "ttp.db keys":
 		if isBlob {
 			return length(raw)

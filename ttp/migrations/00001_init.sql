@@ -100,6 +100,7 @@ CREATE TABLE bills (
     from_second INTEGER NOT NULL,
     to_second   INTEGER NOT NULL,
     salt        TEXT    NOT NULL,
+    secret      BLOB    NOT NULL, -- of readings_root, for the consumer alone
     jws         TEXT    NOT NULL,
     issued      INTEGER NOT NULL,
     PRIMARY KEY (uc, an_id, tariff, from_second, to_second)

@@ -1,5 +1,5 @@
 // Package bill holds the published test vectors of spec/bill.md: the JSON
-// files beside this source, embedded, and the types that read them. Section 8
+// files beside this source, embedded, and the types that read them. Section 10
 // of the specification says how to read each file. The files are written by
 // "go generate"; never edit them by hand.
 package bill
@@ -36,11 +36,44 @@ type KeySet struct {
 	Text  string `json:"text"`
 }
 
+// Interval is the energy of one interval. In JSON it is a string: start in Unix
+// seconds, seconds, import and export in Wh and ESPI quality, with commas
+// between.
+type Interval struct {
+	Start, Import, Export int64
+	Seconds, Quality      int
+}
+
+// MarshalText writes the interval.
+func (i Interval) MarshalText() ([]byte, error) {
+	return fmt.Appendf(nil, "%d,%d,%d,%d,%d", i.Start, i.Seconds, i.Import, i.Export, i.Quality), nil
+}
+
+// UnmarshalText reads what MarshalText writes.
+func (i *Interval) UnmarshalText(text []byte) error {
+	_, err := fmt.Sscanf(string(text), "%d,%d,%d,%d,%d", &i.Start, &i.Seconds, &i.Import, &i.Export, &i.Quality)
+	return err
+}
+
+// Root is the readings_root of some intervals.
+type Root struct {
+	Name      string     `json:"name"`
+	Why       string     `json:"why"`
+	Secret    string     `json:"secret"`
+	Timezone  string     `json:"timezone"`
+	From      int64      `json:"from"` // Unix seconds
+	To        int64      `json:"to"`
+	Intervals []Interval `json:"intervals"`
+	Leaves    []string   `json:"leaves"` // one for each local day
+	Root      string     `json:"root"`
+}
+
 // Vectors are all published vectors.
 type Vectors struct {
 	Keys    []byte // JWKS
 	Bills   []Bill
 	KeySets []KeySet
+	Roots   []Root
 }
 
 // Load reads the embedded files.
@@ -50,7 +83,7 @@ func Load() (Vectors, error) {
 	if v.Keys, err = files.ReadFile("keys.json"); err != nil {
 		return Vectors{}, fmt.Errorf("bill vectors: %w", err)
 	}
-	for name, list := range map[string]any{"bills.json": &v.Bills, "keysets.json": &v.KeySets} {
+	for name, list := range map[string]any{"bills.json": &v.Bills, "keysets.json": &v.KeySets, "roots.json": &v.Roots} {
 		data, err := files.ReadFile(name)
 		if err != nil {
 			return Vectors{}, fmt.Errorf("bill vectors: %w", err)

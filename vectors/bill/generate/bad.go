@@ -101,6 +101,13 @@ func badJSON() []edit {
 		{"version-text", "version", "the version is a string", `"v":1`, `"v":"1"`},
 		{"no-version", "member", "the version is missing", `,"v":1`, ``},
 		{"no-tariff", "member", "the tariff is missing", `"tariff":"tou-2018",`, ``},
+		{"no-root", "member", "the root of the readings is missing", `"readings_root":"` + hashOf("the readings of the vectors") + `",`, ``},
+		{"estimated-text", "member", "a number that is a string", `"estimated":6`, `"estimated":"6"`},
+		{"estimated-negative", "field", "a number below zero", `"estimated":6`, `"estimated":-6`},
+		{"intervals-fraction", "canonical", "a number with decimals", `"intervals":2972`, `"intervals":2972.0`},
+		{"intervals-exponent", "canonical", "a number with an exponent", `"intervals":2972`, `"intervals":2972e0`},
+		{"intervals-huge", "canonical", "a number beyond 64 bits", `"intervals":2972`, `"intervals":36893488147419103232`},
+		{"unbilled-zero", "canonical", "no hole, which is left out", `,"v":1}`, `,"unbilled_seconds":0,"v":1}`},
 		{"unknown-member", "member", "a member that no bill has", `,"v":1}`, `,"v":1,"x":"y"}`},
 		{"capital", "member", "a member's name in another case", `"total":`, `"Total":`},
 		{"unknown-in-line", "member", "a member that no line has", `"unit":"day"`, `"unit":"day","vat":"yes"`},
@@ -112,6 +119,15 @@ func badJSON() []edit {
 	}
 }
 
+// between is what stands between two members of the plain payload, the first of
+// which is a number.
+func between(first, second string) string {
+	_, rest, _ := strings.Cut(march().payload(), `"`+first+`":`)
+	_, rest, _ = strings.Cut(rest, ",")
+	rest, _, _ = strings.Cut(rest, `"`+second+`"`)
+	return rest
+}
+
 // badFields have a value that is out of its format.
 func badFields() []edit {
 	return []edit{
@@ -121,6 +137,14 @@ func badFields() []edit {
 		{"tariff-space", "field", "a space in the tariff's id", `"tou-2018"`, `"tou 2018"`},
 		{"currency-unknown", "field", "no such currency", `"currency":"CHF"`, `"currency":"CHX"`},
 		{"zone-unknown", "field", "no such time zone", `Europe/Zurich`, `Europe/Zuerich`},
+		{"root-short", "field", "a hash of another length", `"readings_root":"`, `"readings_root":"AAAA`},
+		{"carries-short", "field", "a hash of another length", `{"currency"`, `{"carries":"AAAA","currency"`},
+		{"corrects-short", "field", "a hash of another length", `{"currency"`, `{"corrects":"AAAA","currency"`},
+		{"carries-what-it-corrects", "field", "the bill that it replaces leaves no difference", `{"currency"`, `{"carries":"` + hashOf("x") + `","corrects":"` + hashOf("x") + `","currency"`},
+		{"estimated-more-than-all", "field", "more estimated intervals than there are", `"estimated":6`, `"estimated":2973`},
+		{"intervals-too-many", "field", "more intervals than the period has seconds", `"intervals":2972`, `"intervals":2674801`},
+		{"no-intervals", "field", "no interval, and no hole that says why", `"estimated":6,` + between("estimated", "intervals") + `"intervals":2972`, `"estimated":0,` + between("estimated", "intervals") + `"intervals":0`},
+		{"hole-too-long", "field", "a hole that leaves no time for the intervals", `,"v":1}`, `,"unbilled_seconds":2674800,"v":1}`},
 		{"offset", "field", "the right instant with the wrong offset", `2018-03-01T00:00:00+01:00`, `2018-02-28T23:00:00Z`},
 		{"fraction", "field", "a fraction of a second", `2018-03-01T00:00:00+01:00`, `2018-03-01T00:00:00.5+01:00`},
 		{"period-reversed", "field", "the period ends before it starts", `2018-04-01T00:00:00+02:00`, `2018-02-01T00:00:00+01:00`},
@@ -170,6 +194,7 @@ func badSums() []edit {
 		{"tax-base", "tax", "the tax is on another sum; its own amount fits", `"quantity":"83.90","unit":"CHF"`, `"quantity":"83.91","unit":"CHF"`},
 		{"total", "total", "the total is one centime less", `"total":"90.70"`, `"total":"90.69"`},
 		{"total-text", "total", "the total is equal in value and written in another way", `"total":"90.70"`, `"total":"90.7"`},
+		{"no-import-sum", "energy", "the imported energy is left out, and no line withholds its part", `"import_kwh":"343.657",`, ``},
 		{"import-sum", "energy", "the imported energy is another", `"import_kwh":"343.657"`, `"import_kwh":"343.658"`},
 		{"export-sum", "energy", "the exported energy is another", `"export_kwh":"12.004"`, `"export_kwh":"0.000"`},
 	}

@@ -60,10 +60,22 @@ func partOfMonths() content {
 	return c
 }
 
+// withheld is a bill that tells amounts and not the energy that they are for.
+func withheld() content {
+	c := march()
+	c.lines = []line{
+		{kind: "import", band: "spot", unit: "kWh", series: seriesDigest(), amount: "61.17", withheld: "reveal"},
+		{kind: "export", band: "spot", unit: "kWh", series: seriesDigest(), amount: "-3.08", withheld: "quantities"},
+		{kind: "grid", name: "network", quantity: "243.507", unit: "kWh", price: "0.0921"},
+	}
+	return c
+}
+
 // goodComponents must be accepted.
 func goodComponents(k key) []vectors.Bill {
 	return []vectors.Bill{
 		{Name: "components", Why: "lines of every kind: tiers, price series with a negative cost, fees, demand, a minimum, a credit, two taxes", JWS: k.sign(components().payload())},
+		{Name: "withheld", Why: "with hourly prices the amount alone is told, and so no sum of the energies", JWS: k.sign(withheld().payload())},
 		{Name: "part-of-months", Why: "27 days of two months: a number of months with decimals, and shares of demand", JWS: k.sign(partOfMonths().payload())},
 	}
 }
@@ -110,6 +122,14 @@ func badComponents(k key) []vectors.Bill {
 		{"tax-kinds-order", "field", "kinds out of order", `"on":"import,grid,demand"`, `"on":"grid,import,demand"`},
 		{"tax-on-tax", "field", "a tax on a tax", `"on":"import,grid,demand"`, `"on":"import,tax"`},
 		{"tax-name-missing", "lines", "one of two taxes has no name", `"kind":"tax","name":"vat"`, `"kind":"tax"`},
+	})
+	add(withheld().payload(), []edit{
+		{"withheld-rule", "field", "withheld for a reason that is no rule of the gate", `"withheld":"reveal"`, `"withheld":"secret"`},
+		{"withheld-empty", "canonical", "a reason that is empty", `"withheld":"reveal"`, `"withheld":""`},
+		{"withheld-and-told", "field", "a quantity is withheld and told", `"amount":"61.17","band":"spot","kind":"import"`, `"amount":"61.17","band":"spot","kind":"import","quantity":"210.000"`},
+		{"withheld-price", "field", "a quantity is withheld where a price is known", `"series":"` + seriesDigest() + `","unit":"kWh","withheld":"reveal"`, `"price":"0.20","unit":"kWh","withheld":"reveal"`},
+		{"withheld-fee", "field", "the energy of a fee is withheld", `"price":"0.0921","quantity":"243.507","unit":"kWh"`, `"price":"0.0921","unit":"kWh","withheld":"reveal"`},
+		{"withheld-sum", "energy", "the sum of what is withheld is told", `"intervals"`, `"import_kwh":"210.000","intervals"`},
 	})
 	add(partOfMonths().payload(), []edit{
 		{"months-too-many", "standing", "a hundred-millionth of a month too much", `"0.88172043"`, `"0.88172044"`},

@@ -16,8 +16,8 @@ type line struct {
 
 	// Of some kinds only. amount is given where it does not follow from the
 	// rest: where a series has the prices.
-	name, month, note, on, series, share, amount string
-	minutes, tier                                int
+	name, month, note, on, series, share, amount, withheld string
+	minutes, tier                                          int
 }
 
 // content is what a bill says, without what follows from it.
@@ -29,6 +29,9 @@ type content struct {
 	tax              string // fraction; no tax line if empty
 	taxes            []line // name, price and on of several taxes
 	meter            meter
+
+	intervals, estimated, unbilled int
+	carries, corrects              string // hashes of other bills
 }
 
 type meter struct {
@@ -83,15 +86,16 @@ func fixed(r *big.Rat, decimals int) string {
 
 // payload assembles the canonical payload.
 func (c content) payload() string {
-	total, imported, exported := new(big.Rat), new(big.Rat), new(big.Rat)
+	total := new(big.Rat)
+	var imported, exported kWh
 	var lines []string
 	byKind := map[string]*big.Rat{}
 	add := func(l line) {
 		switch l.kind {
 		case "import":
-			imported.Add(imported, rat(l.quantity))
+			imported.add(l)
 		case "export":
-			exported.Add(exported, rat(l.quantity))
+			exported.add(l)
 		}
 		text := l.amount
 		if text == "" {
@@ -123,18 +127,60 @@ func (c content) payload() string {
 		add(line{kind: "tax", quantity: fixed(total, c.decimals), unit: c.currency, price: c.tax})
 	}
 	digest := sha256.Sum256([]byte("the tariff of the vectors"))
-	return `{"currency":"` + c.currency +
-		`","export_kwh":"` + fixed(exported, 3) +
-		`","from":"` + c.from +
-		`","import_kwh":"` + fixed(imported, 3) +
-		`","issuer":"` + c.issuer +
+
+	return `{` + member("carries", c.carries) + member("corrects", c.corrects) +
+		`"currency":"` + c.currency +
+		`","estimated":` + strconv.Itoa(c.estimated) + `,` +
+		member("export_kwh", exported.text()) +
+		`"from":"` + c.from + `",` +
+		member("import_kwh", imported.text()) +
+		`"intervals":` + strconv.Itoa(c.intervals) +
+		`,"issuer":"` + c.issuer +
 		`","lines":[` + strings.Join(lines, ",") +
-		`],"subject":"` + c.meter.subject() +
+		`],"readings_root":"` + hashOf("the readings of the vectors") +
+		`","subject":"` + c.meter.subject() +
 		`","tariff":"tou-2018","tariff_digest":"` + b64(digest[:]) +
 		`","timezone":"` + c.zone +
 		`","to":"` + c.to +
-		`","total":"` + fixed(total, c.decimals) +
-		`","v":1}`
+		`","total":"` + fixed(total, c.decimals) + `",` +
+		c.hole() +
+		`"v":1}`
+}
+
+// member is a member and the comma after it, or nothing if it has no value.
+func member(name, value string) string {
+	if value == "" {
+		return ""
+	}
+	return `"` + name + `":"` + value + `",`
+}
+
+func (c content) hole() string {
+	if c.unbilled == 0 {
+		return ""
+	}
+	return `"unbilled_seconds":` + strconv.Itoa(c.unbilled) + `,`
+}
+
+// kWh is the sum of an energy, unless a line withholds its part.
+type kWh struct {
+	sum      big.Rat
+	withheld bool
+}
+
+func (e *kWh) add(l line) {
+	if l.withheld != "" {
+		e.withheld = true
+		return
+	}
+	e.sum.Add(&e.sum, rat(l.quantity))
+}
+
+func (e *kWh) text() string {
+	if e.withheld {
+		return ""
+	}
+	return fixed(&e.sum, 3)
 }
 
 // worth is the amount of a line, given the sum of those before.
@@ -180,6 +226,7 @@ func (l line) json(amount string) string {
 	text("share", l.share)
 	number("tier", l.tier)
 	text("unit", l.unit)
+	text("withheld", l.withheld)
 	return "{" + strings.Join(members, ",") + "}"
 }
 
@@ -204,7 +251,7 @@ func march() content {
 			imports("offpeak", "210.407", "0.1780"), imports("peak", "133.250", "0.2860"),
 			exports("peak", "12.004", "0.08"), standing(31, "0.30"),
 		},
-		tax: "0.081", meter: testMeter(),
+		tax: "0.081", meter: testMeter(), intervals: 2972, estimated: 6,
 	}
 }
 
@@ -213,6 +260,7 @@ func goodBills(k key) []vectors.Bill {
 	flat := march()
 	flat.zone, flat.from, flat.to, flat.tax = "UTC", "2024-02-28T00:00:00Z", "2024-03-01T00:00:00Z", ""
 	flat.lines = []line{imports("all", "1.000", "0.25")}
+	flat.intervals, flat.estimated = 48, 0
 	yen := march()
 	yen.currency, yen.decimals = "JPY", 0
 	dinar := march()
@@ -227,6 +275,12 @@ func goodBills(k key) []vectors.Bill {
 	named := march()
 	named.issuer = `Zähler & Söhne <"TTP">`
 	named.issuer = strings.ReplaceAll(named.issuer, `"`, `\"`)
+	correction := march()
+	correction.corrects, correction.carries = hashOf("the bill before"), hashOf("the bill of february")
+	hole := march()
+	hole.intervals, hole.estimated, hole.unbilled = 0, 0, 7*24*60*60
+	hole.from, hole.to = "2018-03-01T00:00:00+01:00", "2018-03-08T00:00:00+01:00"
+	hole.lines = []line{imports("all", "0.000", "0.20"), standing(7, "0.30")}
 	large := march()
 	large.lines = []line{imports("all", "999999999999.999", "1000000")}
 	bills := []vectors.Bill{
@@ -238,6 +292,8 @@ func goodBills(k key) []vectors.Bill {
 		{Name: "half", Why: "a half is rounded away from zero, up and down", JWS: k.sign(half.payload())},
 		{Name: "below-half", Why: "less than a half is rounded to zero, which has no sign; an export price of 0", JWS: k.sign(below.payload())},
 		{Name: "issuer", Why: "a name with a quote, an umlaut and signs of HTML, escaped as RFC 8785 does", JWS: k.sign(named.payload())},
+		{Name: "correction", Why: "it replaces a bill, and carries what another one lacked", JWS: k.sign(correction.payload())},
+		{Name: "hole", Why: "a week between two meters, without any register: no interval and no energy", JWS: k.sign(hole.payload())},
 		{Name: "large", Why: "numbers at the upper end", JWS: k.sign(large.payload())},
 	}
 	subject := vectors.Bill{Name: "subject", Why: "the subject is the meter's", JWS: k.sign(march().payload())}

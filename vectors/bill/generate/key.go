@@ -52,3 +52,9 @@ func (k key) signUnder(header, payload string) string {
 }
 
 func b64(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
+
+// hashOf is what a bill names another one by.
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return b64(sum[:])
+}

@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-
-	vectors "github.com/wattveil/wattveil/vectors/bill"
 )
 
 func main() {
@@ -37,10 +35,15 @@ func run(dir string) error {
 	if err != nil {
 		return err
 	}
+	trees, err := indented(roots())
+	if err != nil {
+		return err
+	}
 	for name, data := range map[string][]byte{
 		"keys.json":    []byte(k.jwks() + "\n"),
 		"bills.json":   bills,
 		"keysets.json": sets,
+		"roots.json":   trees,
 	} {
 		if err := root.WriteFile(name, data, 0o644); err != nil {
 			return err
@@ -49,7 +52,7 @@ func run(dir string) error {
 	return nil
 }
 
-func indented[T vectors.Bill | vectors.KeySet](list []T) ([]byte, error) {
+func indented[T any](list []T) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
