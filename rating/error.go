@@ -24,6 +24,7 @@ const (
 	ErrNoSeries Fault = "a price series that the tariff names is not given"
 	ErrCurrency Fault = "a price series is in another currency than the tariff"
 	ErrNoPrice  Fault = "a price series has no price for a part of the period"
+	ErrCarry    Fault = "a difference cannot be carried: the tariff has series, tiers or a minimum, no such band, or an energy would be negative"
 	ErrSteps    Fault = "an interval lies in several steps of a price series: finer readings are needed"
 )
 

@@ -122,6 +122,12 @@ type Request struct {
 	// charges are passed over.
 	Peaks []Peak
 
+	// Carry is what an earlier bill counted wrongly, by band, to be counted with
+	// this one: what it would say now less what it said (spec/gate.md section
+	// 3). It may be negative; the sums may not. Only a tariff whose lines are in
+	// proportion to the energy takes one: no series, tiers or minimum.
+	Carry []Energy
+
 	// DemandStep is the least that demand is rounded up to, in kW: the larger
 	// of it and the tariff's step counts. 0 leaves it to the tariff.
 	DemandStep tariff.Decimal
@@ -170,6 +176,9 @@ func (r Request) rate() (Rated, error) {
 		return Rated{}, err
 	}
 	if err := s.run(r.Intervals); err != nil {
+		return Rated{}, err
+	}
+	if err := s.carry(r.Carry); err != nil {
 		return Rated{}, err
 	}
 	return s.price(r), nil

@@ -243,6 +243,7 @@ func TestRatedLinesMakeABill(t *testing.T) {
 			Tariff: of.ID(), TariffDigest: of.Digest().String(), Timezone: of.Zone().String(),
 			From: bill.Time(from, of.Zone()), To: bill.Time(to, of.Zone()), Currency: of.Currency().String(),
 			ImportKWh: rated.ImportKWh(), ExportKWh: rated.ExportKWh(), Total: rated.Total,
+			Intervals: 1, ReadingsRoot: bill.Hash{}.String(),
 		}
 		for _, l := range rated.Lines {
 			b.Lines = append(b.Lines, bill.Line(l))

@@ -127,3 +127,36 @@ func (s *sum) period(from, to time.Time) error {
 	}
 	return nil
 }
+
+// carry adds what an earlier bill counted wrongly.
+func (s *sum) carry(differences []Energy) error {
+	if len(differences) == 0 {
+		return nil
+	}
+	_, minimum := s.t.Minimum()
+	ok := !minimum && s.spot == nil
+	byName := make(map[string]int, s.t.Bands())
+	for band := range s.energy {
+		byName[s.t.Rate(band).Band] = band
+		ok = ok && s.t.Rate(band).Tiers == nil
+	}
+	for _, d := range differences {
+		band, known := byName[d.Band]
+		if !ok || !known || max(abs(int64(d.Import)), abs(int64(d.Export))) > maxSumWh {
+			return s.fault(ErrCarry, s.from, s.to)
+		}
+		e := &s.energy[band]
+		e.imported += int64(d.Import)
+		e.exported += int64(d.Export)
+	}
+	for _, e := range s.energy {
+		if e.imported < 0 || e.exported < 0 || e.imported > maxSumWh || e.exported > maxSumWh {
+			return s.fault(ErrCarry, s.from, s.to)
+		}
+	}
+	return nil
+}
+
+// abs is the size of an energy. The lowest number of all, whose size is none,
+// stays negative and fails no check of size, but the sum with it does.
+func abs(wh int64) int64 { return max(wh, -wh) }

@@ -148,6 +148,7 @@ func checkBill(t testing.TB, of *tariff.Tariff, from, to time.Time, rated rating
 		Tariff: of.ID(), TariffDigest: of.Digest().String(), Timezone: of.Zone().String(),
 		From: bill.Time(from, of.Zone()), To: bill.Time(to, of.Zone()), Currency: of.Currency().String(),
 		ImportKWh: rated.ImportKWh(), ExportKWh: rated.ExportKWh(), Total: rated.Total,
+		Intervals: 1, ReadingsRoot: bill.Hash{}.String(),
 	}
 	sum := new(big.Rat)
 	for _, l := range rated.Lines {
