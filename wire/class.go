@@ -20,6 +20,7 @@ const (
 	NoTariff   Class = "no-tariff"  // tariff is not registered
 	Incomplete Class = "incomplete" // readings of the period are missing
 	Evidence   Class = "evidence"   // two signed statements with one serial
+	Retired    Class = "retired"    // replaced or retired: takes nothing new
 
 	// Unavailable: not the request's fault; the same may go through later.
 	Unavailable Class = "unavailable"

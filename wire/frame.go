@@ -22,6 +22,7 @@ const (
 	TypeRegRefused   Type = 0x45
 	TypeRekeyNotice  Type = 0x46
 	TypeReceipt      Type = 0x47
+	TypeMoveNotice   Type = 0x48
 	maxUplinkType         = TypeRegister
 	downlinkTypeMask Type = 0x40
 )
@@ -38,6 +39,7 @@ const (
 	DataOverhead   = HeaderSize + 2*TagSize
 	ConfirmSize    = 32
 	noticeSize     = controlPrefix + TagSize
+	moveNoticeSize = controlPrefix + 8 + TagSize
 	minDataSize    = DataOverhead + BlockUnit
 	maxDataSize    = DataOverhead + BlockUnit*((24+4*(MaxReadings-1)+23)/24)
 	confirmFrame   = controlPrefix + ConfirmSize + TagSize
@@ -65,6 +67,8 @@ func (t Type) String() string {
 		return "rekey notice"
 	case TypeReceipt:
 		return "receipt"
+	case TypeMoveNotice:
+		return "move notice"
 	default:
 		return fmt.Sprintf("type 0x%02x", byte(t))
 	}
@@ -104,6 +108,8 @@ func lengthFits(t Type, n int) bool {
 		return n == noticeSize
 	case TypeReceipt:
 		return n == receiptFrame
+	case TypeMoveNotice:
+		return n == moveNoticeSize
 	default:
 		return false
 	}

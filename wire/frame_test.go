@@ -28,6 +28,7 @@ func TestParsePrefixLengths(t *testing.T) {
 		0x45: between(66, 66),
 		0x46: between(42, 42),
 		0x47: between(190, 190),
+		0x48: between(50, 50),
 	}
 	frame := make([]byte, 4200)
 	binary.BigEndian.PutUint64(frame[1:], 0x1122334455667788)
@@ -64,6 +65,7 @@ func TestTypes(t *testing.T) {
 		{wire.TypeRegRefused, "registration refusal", false},
 		{wire.TypeRekeyNotice, "rekey notice", false},
 		{wire.TypeReceipt, "receipt", false},
+		{wire.TypeMoveNotice, "move notice", false},
 		{0, "type 0x00", false},
 		{5, "type 0x05", false},
 		{0xff, "type 0xff", false},
@@ -166,11 +168,13 @@ func TestEveryBitOfControlCounts(t *testing.T) {
 		secret.Tagged(id, wire.Exchange{Type: wire.TypeM2, Low: 1, Body: []byte("body")}),
 		secret.Tagged(id, wire.Exchange{Type: wire.TypeM3, Low: 1, Body: make([]byte, wire.ConfirmSize)}),
 		secret.RekeyNotice(id, 1),
+		secret.MoveNotice(id, 900),
 	} {
 		everyBit(frame, func(bit int) {
 			_, errX := secret.OpenTagged(id, frame)
 			_, errN := secret.OpenRekeyNotice(id, frame)
-			if errX == nil || errN == nil {
+			_, errM := secret.OpenMoveNotice(id, frame)
+			if errX == nil || errN == nil || errM == nil {
 				t.Errorf("type %#x with bit %d turned is accepted", frame[0], bit)
 			}
 		})

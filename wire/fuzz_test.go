@@ -61,7 +61,8 @@ func openAll(t *testing.T, secret wire.Secret, id wattveil.MeterID, frame []byte
 	_, errRefusal := secret.OpenRegisterRefusal(id, frame, frame)
 	_, errTagged := secret.OpenTagged(id, frame)
 	_, errNotice := secret.OpenRekeyNotice(id, frame)
-	for _, err := range []error{errRequest, errAnswer, errRefusal, errTagged, errNotice} {
+	_, errMove := secret.OpenMoveNotice(id, frame)
+	for _, err := range []error{errRequest, errAnswer, errRefusal, errTagged, errNotice, errMove} {
 		if !errors.Is(err, wire.Malformed) && !errors.Is(err, wire.Forged) {
 			t.Fatalf("a frame of %d bytes under an unknown secret: %v", len(frame), err)
 		}
@@ -140,6 +141,9 @@ func FuzzOpenTagged(f *testing.F) {
 		frame := plain.Control(raw, kind, fuzzID, low, count(9, 16), body)
 		if got, err := secret.OpenRekeyNotice(fuzzID, frame); !fuzzRefused(t, err) && (got != low || len(body) > 0) {
 			t.Fatalf("a notice of %d with %d bytes opens as one of %d", low, len(body), got)
+		}
+		if at, err := secret.OpenMoveNotice(fuzzID, frame); !fuzzRefused(t, err) {
+			fuzzSame(t, binary.BigEndian.AppendUint64([]byte{0}, uint64(at)), append([]byte{low}, body...))
 		}
 		x, err := secret.OpenTagged(fuzzID, frame)
 		if fuzzRefused(t, err) {

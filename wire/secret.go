@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math"
 
 	"github.com/wattveil/wattveil"
 )
@@ -80,7 +81,7 @@ func (o *onetime) tag(b []byte) []byte {
 }
 
 // appendTagged appends prefix, fresh R, body and UC tag: the frames M1, M2, M3,
-// rekey notice and receipt.
+// notices and receipt.
 func (s Secret) appendTagged(t Type, id wattveil.MeterID, low byte, body []byte) []byte {
 	frame := make([]byte, 0, controlPrefix+len(body)+TagSize)
 	frame = append(appendPrefix(frame, t, id), low)
@@ -116,6 +117,28 @@ func (s Secret) RekeyNotice(id wattveil.MeterID, low byte) []byte {
 func (s Secret) OpenRekeyNotice(id wattveil.MeterID, frame []byte) (low byte, err error) {
 	low, _, err = s.openTagged(TypeRekeyNotice, id, frame)
 	return low, err
+}
+
+// MoveStep is what the time of a move is a multiple of, in Unix seconds.
+const MoveStep = 15 * 60
+
+// MoveNotice tells a meter to go over to another pseudonym with its reading at
+// a time in Unix seconds, a multiple of MoveStep.
+func (s Secret) MoveNotice(id wattveil.MeterID, at int64) []byte {
+	return s.appendTagged(TypeMoveNotice, id, 0, binary.BigEndian.AppendUint64(nil, uint64(at)))
+}
+
+// OpenMoveNotice checks a notice and returns the time of the move.
+func (s Secret) OpenMoveNotice(id wattveil.MeterID, frame []byte) (at int64, err error) {
+	low, body, err := s.openTagged(TypeMoveNotice, id, frame)
+	if err != nil {
+		return 0, err
+	}
+	n := binary.BigEndian.Uint64(body)
+	if low != 0 || n == 0 || n > math.MaxUint32 || n%MoveStep != 0 {
+		return 0, fmt.Errorf("%w: time or low byte of a move notice", Malformed)
+	}
+	return int64(n), nil
 }
 
 func newSalt() (salt [SaltSize]byte) {

@@ -142,10 +142,16 @@ func TestVectorsControl(t *testing.T) {
 			x := wire.Exchange{Type: wire.Type(v.Type)}
 			var again []byte
 			var err error
-			if x.Type == wire.TypeRekeyNotice {
+			switch x.Type {
+			case wire.TypeRekeyNotice:
 				x.Low, err = secret.OpenRekeyNotice(id, v.Frame)
 				again = secret.RekeyNotice(id, x.Low)
-			} else {
+			case wire.TypeMoveNotice:
+				var at int64
+				at, err = secret.OpenMoveNotice(id, v.Frame)
+				x.Body = binary.BigEndian.AppendUint64(nil, uint64(at))
+				again = secret.MoveNotice(id, at)
+			default:
 				x, err = secret.OpenTagged(id, v.Frame)
 				again = secret.Tagged(id, x)
 			}

@@ -113,8 +113,8 @@ type RegisterRefusal struct {
 	Content Hex    `json:"content,omitempty"`
 }
 
-// Control is a frame under a UC tag of its own: M1, M2, M3, a rekey notice or a
-// receipt, as Type says (sections 5.1, 7.4 and 6.4).
+// Control is a frame under a UC tag of its own: M1, M2, M3, a rekey notice, a
+// receipt or a move notice, as Type says (sections 5.1, 7.4, 6.4 and 4.6).
 type Control struct {
 	Name   string `json:"name"`
 	Class  string `json:"class,omitempty"`

@@ -43,8 +43,8 @@ func sealedAAD(prefix, request []byte) []byte {
 	return join(prefix, hash(request))
 }
 
-// Control makes a frame with a UC tag: M1, M2, M3 or a rekey notice (sections
-// 5.1 and 7.4).
+// Control makes a frame with a UC tag: M1, M2, M3, a notice or a receipt
+// (sections 5.1, 7.4, 4.6 and 6.4).
 func Control(secret []byte, kind byte, id uint64, low byte, r, body []byte) []byte {
 	_, _, macKey := OneTime(secret, r, kind, id)
 	covered := join(u8(kind), u64(id), u8(low), r, body)

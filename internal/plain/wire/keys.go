@@ -27,6 +27,7 @@ const (
 	Refused    = 0x45
 	Notice     = 0x46
 	Receipt    = 0x47
+	Move       = 0x48
 )
 
 func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"math"
 
 	plain "github.com/wattveil/wattveil/internal/plain/wire"
@@ -106,7 +107,9 @@ func controls() []vectors.Control {
 	m3 := build("M3", plain.M3, 4, draw("M3 confirmation", 32))
 	notice := build("rekey notice", plain.Notice, 4, nil)
 	receipt := build("receipt", plain.Receipt, 4, receipts()[0].Body)
-	for _, good := range []vectors.Control{m1, m2, m3, notice, receipt} {
+	move := build("move notice", plain.Move, 0, moveTime(firstTime))
+	build("move notice, last quarter of an hour", plain.Move, 0, moveTime(math.MaxUint32/quarter*quarter))
+	for _, good := range []vectors.Control{m1, m2, m3, notice, receipt, move} {
 		list = append(list, refusedControls(good)...)
 	}
 	long := plain.Control(secret(), plain.M1, meterID(), 4, m1.R, draw("long body", 4097-26-16))
@@ -123,6 +126,12 @@ func controls() []vectors.Control {
 		{"rekey notice: with a body", plain.Notice, plain.Control(secret(), plain.Notice, meterID(), 4, m1.R, []byte{0})},
 		{"receipt: one byte short", plain.Receipt, receipt.Frame[:189]},
 		{"receipt: one byte long", plain.Receipt, join(receipt.Frame, 0)},
+		{"move notice: one byte short", plain.Move, move.Frame[:49]},
+		{"move notice: one byte long", plain.Move, join(move.Frame, 0)},
+		{"move notice: with a low byte", plain.Move, plain.Control(secret(), plain.Move, meterID(), 1, m1.R, moveTime(firstTime))},
+		{"move notice: time 0", plain.Move, plain.Control(secret(), plain.Move, meterID(), 0, m1.R, moveTime(0))},
+		{"move notice: no whole quarter of an hour", plain.Move, plain.Control(secret(), plain.Move, meterID(), 0, m1.R, moveTime(firstTime+1))},
+		{"move notice: after the last time", plain.Move, plain.Control(secret(), plain.Move, meterID(), 0, m1.R, moveTime(1<<32/quarter*quarter+quarter))},
 		{"data message in the place of an M1", plain.M1, dataKeys().Message(1, make([]byte, 24))},
 	} {
 		list = append(list, vectors.Control{
@@ -131,6 +140,8 @@ func controls() []vectors.Control {
 	}
 	return list
 }
+
+func moveTime(at uint64) []byte { return binary.BigEndian.AppendUint64(nil, at) }
 
 // refusedControls spoils each part of a frame.
 func refusedControls(good vectors.Control) []vectors.Control {
