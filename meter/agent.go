@@ -373,6 +373,8 @@ func (a *Agent) handle(frame []byte) error {
 		err = a.notice(frame)
 	case t == wire.TypeReceipt:
 		err = a.receipt(frame)
+	case t == wire.TypeMoveNotice:
+		err = a.moveNotice(frame)
 	default:
 		err = wire.Malformed
 	}

@@ -56,7 +56,10 @@ type double struct {
 	epochs   map[byte]*epochAtTTP
 	sealed   map[[5]byte][]byte // by low byte of the epoch and counter
 	got      map[int64]wattveil.Reading
-	sizes    []int // of the data frames that opened
+	moveTo   wattveil.Pseudonym         // for the next other user value, if not 0
+	mu       [wire.PointSize]byte       // of the statement
+	gotOld   map[int64]wattveil.Reading // of the pseudonym before a move
+	sizes    []int                      // of the data frames that opened
 	requests int
 	refusals int
 	m1s      [][]byte
@@ -76,6 +79,7 @@ type double struct {
 
 type epochAtTTP struct {
 	number wattveil.Epoch
+	meter  wattveil.Meter
 	m1, m2 []byte
 	keys   *wire.SessionKeys
 	sum    [32]byte
@@ -201,6 +205,14 @@ func (d *double) takeRegister(frame []byte) [][]byte {
 	if d.answer.Statement == nil {
 		d.enrol(clpke.Point(req.Mu), masterBase)
 	}
+	if req.Mu != d.mu {
+		if d.moveTo == 0 {
+			d.t.Fatal("another user value without a move")
+		}
+		d.meter.Pseudonym, d.moveTo = d.moveTo, 0
+		d.gotOld, d.got = d.got, map[int64]wattveil.Reading{}
+		d.enrol(clpke.Point(req.Mu), d.last+20)
+	}
 	a := d.answer
 	a.Time = now
 	if d.register != nil {
@@ -211,6 +223,7 @@ func (d *double) takeRegister(frame []byte) [][]byte {
 
 // enrol makes the content of the registration answer.
 func (d *double) enrol(mu clpke.Point, base wattveil.Epoch) {
+	d.mu = mu
 	statement, partial := d.issue(mu)
 	d.answer = wire.Registered{
 		Meter: d.meter, EpochBase: base, D: partial,
@@ -273,7 +286,7 @@ func (d *double) agree(x wire.Exchange) *epochAtTTP {
 	if d.mutate != nil {
 		d.mutate(&a)
 	}
-	e := &epochAtTTP{number: offer.Epoch, m1: bytes.Clone(x.Body)}
+	e := &epochAtTTP{number: offer.Epoch, meter: d.meter, m1: bytes.Clone(x.Body)}
 	d.derive(e, offer, a, f, chainKey)
 	if d.mangle == nil && d.mutate == nil && !d.badF {
 		d.epochs[x.Low] = e
@@ -334,15 +347,19 @@ func (d *double) takeData(frame []byte) [][]byte {
 	if e == nil || e.closed {
 		return [][]byte{d.secret.RekeyNotice(testMeter, h.Low)}
 	}
-	msg, err := new(wireopen.Opener).Open(nil, e.key, wire.Rewrite(bytes.Clone(frame), d.meter.Pseudonym))
+	msg, err := new(wireopen.Opener).Open(nil, e.key, wire.Rewrite(bytes.Clone(frame), e.meter.Pseudonym))
 	must(d.t, err)
+	got := d.got
+	if e.meter != d.meter {
+		got = d.gotOld
+	}
 	e.active = true
 	d.sizes = append(d.sizes, len(frame))
 	for _, r := range msg.Readings {
-		if before, stored := d.got[r.Time]; stored && before != r {
+		if before, stored := got[r.Time]; stored && before != r {
 			d.t.Fatalf("two values for the reading at %d", r.Time)
 		}
-		d.got[r.Time] = r
+		got[r.Time] = r
 	}
 	return nil
 }

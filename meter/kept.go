@@ -172,10 +172,14 @@ func (a *Agent) loadRing() error {
 		// Sealed under this pseudonym, the readings would tell the TTP whose
 		// they were under the other.
 		a.cfg.Log.Warn("the ring holds the readings of another pseudonym, they are dropped", "meter", a.cfg.Provision.Meter)
-		if err := a.ring.Drop(tail); err != nil {
+		own, err := a.keepFrom(head, tail)
+		if err == nil {
+			err = a.ring.Drop(own)
+		}
+		if err != nil {
 			return fmt.Errorf("drop the readings of another pseudonym: %w", err)
 		}
-		k, head, a.unkept = kept{}, tail, true
+		k, head, a.unkept = kept{}, own, true
 	}
 	a.receipts = k.receipts
 	a.ledger = k.ledger.within(head, tail)

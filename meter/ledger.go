@@ -193,6 +193,14 @@ func (l *ledger) settle(below uint64) (fresh int) {
 	return fresh
 }
 
+// restart makes all readings pending, as if none had ever been sealed.
+func (l *ledger) restart() {
+	l.extents, l.done, l.unsealed = l.extents[:0], l.head, int(l.tail-l.head)
+	if l.tail > l.head {
+		l.extents = append(l.extents, extent{end: l.tail})
+	}
+}
+
 // lose notes that a pending reading cannot be read.
 func (l *ledger) lose(n uint64) {
 	l.change(n, n+1, func(e *extent, size int) {

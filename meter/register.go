@@ -40,6 +40,7 @@ type request struct {
 // material is a registration's content, verified and made ready for use.
 type material struct {
 	redacted
+	user     *clpke.UserKey // that own is of
 	own      clpke.Statement
 	ttp      clpke.Statement
 	root     clpke.RootStatement
@@ -49,9 +50,10 @@ type material struct {
 }
 
 // registrationDue tells whether the meter needs an answer: it has none, one of
-// its statements has run out, or it does not know the time.
+// its statements has run out, it does not know the time, or it has a new
+// tenant.
 func (a *Agent) registrationDue() bool {
-	return a.keys == nil || a.timeless || a.expired()
+	return a.keys == nil || a.timeless || a.expired() || a.moveDue()
 }
 
 // expired tells whether the statements hold no more: nothing new is agreed on
@@ -62,6 +64,9 @@ func (a *Agent) expired() bool { return a.clock() > a.keys.notAfter }
 func (a *Agent) register(ctx context.Context) error {
 	if !a.registrationDue() {
 		return nil
+	}
+	if err := a.prepareMove(); err != nil {
+		return err
 	}
 	n := len(a.requests)
 	if n == 0 || a.askNow || a.elapsed(a.requests[n-1].made, a.cfg.Retry) {
@@ -78,13 +83,13 @@ func (a *Agent) register(ctx context.Context) error {
 	return nil
 }
 
-// ask makes a new request: new R and nonce, later time, same μ.
+// ask makes a new request: new R and nonce, later time, same μ but for a move.
 func (a *Agent) ask() {
 	a.askedNow, a.askNow = a.askNow, false
 	r := request{time: max(a.clock(), a.lastAsked+1, 0), made: a.cfg.Now()}
 	_, _ = rand.Read(r.nonce[:]) // never fails
 	r.frame = a.cfg.Provision.Secret.Register(a.cfg.Provision.Meter,
-		wire.RegisterRequest{Nonce: r.nonce, Time: r.time, Mu: a.state.user.Public()})
+		wire.RegisterRequest{Nonce: r.nonce, Time: r.time, Mu: a.asking().Public()})
 	a.lastAsked = r.time
 	if len(a.requests) == maxRequests {
 		a.requests = append(a.requests[:0], a.requests[1:]...)
@@ -162,6 +167,9 @@ func (a *Agent) registered(frame []byte) error {
 	if err != nil {
 		return err
 	}
+	if kept := a.state.registration; kept != nil && (kept.meter != r.meter) != (m.user == a.state.nextUser) {
+		return fmt.Errorf("%w: another pseudonym and user value come together only", wire.Rebound)
+	}
 	if err := a.compare(r, m); err != nil {
 		return err
 	}
@@ -194,10 +202,11 @@ func (a *Agent) verify(r *registration) (*material, error) {
 		return nil, err
 	}
 	id := clpke.MeterIdentity(r.meter)
+	m.user = a.userOf(m.own.Mu)
 	switch {
 	case m.own.Identity() != id:
 		return nil, fmt.Errorf("%w: own statement is of another identity", wire.Forged)
-	case m.own.Mu != a.state.user.Public():
+	case m.user == nil:
 		return nil, fmt.Errorf("%w: own statement has another user value", wire.Forged)
 	case m.ttp.Master != m.own.Master:
 		return nil, fmt.Errorf("%w: TTP's statement has another master key", wire.Forged)
@@ -208,7 +217,7 @@ func (a *Agent) verify(r *registration) (*material, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.private, err = clpke.NewPrivateKey(a.state.user, partial, id, m.own.Master); err != nil {
+	if m.private, err = clpke.NewPrivateKey(m.user, partial, id, m.own.Master); err != nil {
 		return nil, err
 	}
 	if m.toTTP, err = m.ttp.PublicKey().Prepare(); err != nil {
@@ -216,6 +225,16 @@ func (a *Agent) verify(r *registration) (*material, error) {
 	}
 	m.notAfter = min(m.own.NotAfter, m.ttp.NotAfter, m.root.NotAfter)
 	return m, nil
+}
+
+// userOf is the meter's own key with a user value, nil if it is of neither.
+func (a *Agent) userOf(mu clpke.Point) *clpke.UserKey {
+	for _, user := range []*clpke.UserKey{a.state.user, a.state.nextUser} {
+		if user != nil && user.Public() == mu {
+			return user
+		}
+	}
+	return nil
 }
 
 // verifyRoot checks the root key, against the pinned fingerprint if there is
@@ -279,10 +298,10 @@ func (a *Agent) adopt(next state, r *registration, m *material) error {
 		return err
 	}
 	if moved {
-		if err := a.forget(); err != nil {
+		var err error
+		if next, err = a.goOver(next); err != nil {
 			return err
 		}
-		next.confirmed, next.before, next.reserved = nil, chain{}, 0
 	}
 	next.registration = r
 	if err := a.save(next); err != nil {
@@ -295,19 +314,6 @@ func (a *Agent) adopt(next state, r *registration, m *material) error {
 	a.keys, a.requests, a.askNow, a.askedNow, a.timeless = m, nil, false, false, false
 	a.counts.Registrations++
 	a.cfg.Log.Info("registered", "meter", a.cfg.Provision.Meter)
-	return nil
-}
-
-// forget drops the session and, durably, every reading of the pseudonym before:
-// sealed under the new one they would tell the TTP that both are one meter.
-func (a *Agent) forget() error {
-	if err := a.ring.Drop(a.ledger.tail); err != nil {
-		return localError{fmt.Errorf("drop the readings of the pseudonym before: %w", err)}
-	}
-	a.counts.ReadingsDropped += uint64(a.out.n)
-	a.counts.ReadingsDropped += uint64(a.ledger.advance(a.ledger.tail))
-	a.session, a.confirm, a.receipts = nil, nil, receipts{}
-	a.out.drop()
 	return nil
 }
 

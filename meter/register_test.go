@@ -373,42 +373,6 @@ func TestFallingSerial(t *testing.T) {
 	}
 }
 
-// A new tenant gets a new pseudonym. Nothing of the one before may turn up
-// under it.
-func TestMove(t *testing.T) {
-	r := newRig(t, expire)
-	r.keyed()
-	r.run(7 * 24 * time.Hour)
-	before := *r.agent.state.registration
-	r.net.publish = func(frame []byte) (bool, error) {
-		if wire.Type(frame[0]) == wire.TypeData {
-			return false, errFault
-		}
-		return true, nil
-	}
-	r.double.meter.Pseudonym = 0xabcdef
-	statement, d := r.double.issueMeter(clpke.MeterIdentity(r.double.meter), r.agent.state.user.Public(), 1, forever)
-	r.double.answer.Meter, r.double.answer.EpochBase = r.double.meter, r.double.last
-	r.double.answer.Statement, r.double.answer.D = statement, d
-	r.double.got, r.source.taken = map[int64]wattveil.Reading{}, map[int64]wattveil.Reading{}
-	for r.agent.state.registration.meter == before.meter {
-		r.now = r.now.Add(quarter * time.Second)
-		_ = r.agent.Step(t.Context())
-	}
-	r.net.publish = nil
-	now := r.now.Unix() // this reading was taken after the answer
-	r.source.taken = map[int64]wattveil.Reading{now: r.source.taken[now]}
-	r.run(3 * time.Hour)
-	r.checkAll()
-	after := r.agent.state.registration
-	if after.importBase == before.importBase || after.exportBase == before.exportBase {
-		t.Error("the new pseudonym has the bases of the old one")
-	}
-	if o := r.double.offers[len(r.double.offers)-1]; o.NewestChain != 0 {
-		t.Error("the new pseudonym names the old one's chain")
-	}
-}
-
 // A device whose clock has lost the time goes on where the vault saw it last,
 // and asks the utility.
 func TestClockThatLostTheTime(t *testing.T) {

@@ -181,7 +181,7 @@ func (a *Agent) pending() (from uint64, readings []wattveil.Reading, err error) 
 			return from, nil, fmt.Errorf("read the ring: %w", err)
 		}
 		if len(readings) > 0 {
-			return from, readings, nil
+			return from, a.beforeBoundary(readings), nil
 		}
 		a.ledger.lose(from)
 		a.counts.ReadingsDropped++

@@ -21,6 +21,8 @@ import (
 //	[confirmed: epoch 4 ‖ session keys 184]
 //	[chain before it: epoch 4 ‖ k_chain 32]
 //	[evidence: u16(kept) ‖ u16(offered)]
+//	[move: boundary 8 ‖ first reading 8]
+//	[user key of the pseudonym to come 32]
 //	SHA-256 of all before it 32
 //
 // all big-endian; parts tells which of the bracketed are there.
@@ -38,6 +40,10 @@ type state struct {
 	confirmed    *confirmed // newest epoch whose M2 was good
 	before       chain      // epoch 0 if none
 	evidence     *clpke.EvidenceError
+
+	first    int64          // time of the pseudonym's first reading, if it came by a move; else 0
+	move     int64          // boundary behind which another pseudonym holds; 0 if none is known
+	nextUser *clpke.UserKey // of that pseudonym, once it was asked for
 }
 
 // registration is what the utility's answer gave the meter, and the bases that
@@ -78,7 +84,9 @@ const (
 	partBefore       = 1 << 2
 	partEvidence     = 1 << 3
 	partSuspect      = 1 << 4 // a flag: nothing follows for it
-	allParts         = 1<<5 - 1
+	partMove         = 1 << 5
+	partNextUser     = 1 << 6
+	allParts         = 1<<7 - 1
 
 	// maxTime bounds times and clock offsets, in seconds, so that sums of them
 	// cannot overflow. Reading times end at 2^32 - 1.
@@ -105,6 +113,12 @@ func (s *state) parts() (p byte) {
 	if s.suspect {
 		p |= partSuspect
 	}
+	if s.move != 0 || s.first != 0 {
+		p |= partMove
+	}
+	if s.nextUser != nil {
+		p |= partNextUser
+	}
 	return p
 }
 
@@ -130,6 +144,13 @@ func (s *state) encode() []byte {
 	}
 	if e := s.evidence; e != nil {
 		b = appendU16(appendU16(b, e.Kept), e.Offered)
+	}
+	if s.move != 0 || s.first != 0 {
+		b = binary.BigEndian.AppendUint64(b, uint64(s.move))
+		b = binary.BigEndian.AppendUint64(b, uint64(s.first))
+	}
+	if s.nextUser != nil {
+		b = append(b, s.nextUser.Bytes()...)
 	}
 	sum := sha256.Sum256(b)
 	return append(b, sum[:]...)
@@ -197,6 +218,14 @@ func parseContent(b []byte) (state, error) {
 	if parts&partEvidence != 0 {
 		s.evidence = &clpke.EvidenceError{Kept: r.u16bytes(), Offered: r.u16bytes()}
 	}
+	if parts&partMove != 0 {
+		s.move, s.first = int64(r.u64()), int64(r.u64())
+	}
+	if parts&partNextUser != 0 {
+		if s.nextUser, err = clpke.ParseUserKey(r.take(clpke.ScalarSize)); err != nil {
+			return state{}, errState
+		}
+	}
 	if r.bad || len(r.b) != 0 || s.parts() != parts || !s.consistent() {
 		return state{}, errState
 	}
@@ -208,8 +237,10 @@ func (s *state) consistent() bool {
 	switch {
 	case s.offset < -maxTime || s.offset > maxTime || s.saved < 0 || s.saved > maxTime:
 		return false
+	case min(s.move, s.first) < 0 || max(s.move, s.first) > maxTime || s.nextUser != nil && s.move == 0:
+		return false
 	case s.registration == nil:
-		return s.confirmed == nil && s.before.epoch == 0 && s.reserved == 0
+		return s.confirmed == nil && s.before.epoch == 0 && s.reserved == 0 && s.move == 0 && s.first == 0
 	case s.confirmed == nil:
 		return s.before.epoch == 0 && s.reserved == 0
 	default:

@@ -34,6 +34,7 @@ type Status struct {
 	Ended        bool  // the source has no more readings
 	ClockSuspect bool  // readings get the clock flag
 	ClockOffset  time.Duration
+	MoveAt       int64 // time of the last reading of this pseudonym, as far as it is known; 0 if it is not
 
 	ReadingsTaken   uint64
 	ReadingsMissing uint64 // the source failed, or they lay further back than the ring
@@ -104,6 +105,7 @@ func (a *Agent) show() {
 	a.counts.Ended = a.ended
 	a.counts.ClockSuspect = a.state.suspect || a.receipts.apart
 	a.counts.ClockOffset = time.Duration(a.state.offset) * time.Second
+	a.counts.MoveAt = a.state.move
 	a.counts.Pending = a.ledger.unsealed + a.out.n
 	a.counts.LastReceipt, a.counts.DurableThrough = a.receipts.last, a.receipts.through
 	a.counts.ReceiptOverdue = !a.ended && a.receipts.overdue(a.clock())
