@@ -21,7 +21,15 @@ type Meter struct {
 	Pseudonym wattveil.Pseudonym // the last one; 0 before the meter has registered
 	Sighting  Sighting           // zero if it was never heard of
 
-	roster int64 // place in the order of being added
+	Replaces    wattveil.MeterID // in whose place it comes; 0 if none
+	ReplacedBy  wattveil.MeterID // that comes in its place; 0 if none
+	AwaitsKey   bool             // another user value is accepted once
+	MoveAt      time.Time        // of a move that is to come
+	MovedAt     time.Time        // from when on it has its pseudonym, if it came by a move
+	RetiredAt   time.Time
+	DrainsUntil time.Time // it takes nothing new, and is unknown from then on
+
+	added int64 // place in the order of being added
 }
 
 // MeterState is how far a meter has come.
@@ -33,12 +41,16 @@ const (
 	MeterRegistered MeterState = "registered" // has a pseudonym and a key
 	MeterEnrolled   MeterState = "enrolled"   // at its TTP
 	MeterRefused    MeterState = "refused"    // by its TTP
+	MeterDraining   MeterState = "draining"   // takes nothing new; replaced or retired
+	MeterEnded      MeterState = "ended"      // has drained: its messages are not known any more
 )
 
 // meterColumns selects what scanMeter reads. The last statement of the last
 // pseudonym counts.
 const meterColumns = `
-	SELECT m.id_sm, m.ttp, m.roster, p.an_id, s.enrolled, h.heard, h.collector
+	SELECT m.id_sm, m.ttp, m.added, p.an_id, s.enrolled, h.heard, h.collector,
+		coalesce(m.predecessor, 0), coalesce((SELECT q.id_sm FROM meters q WHERE q.predecessor = m.id_sm ORDER BY q.added DESC LIMIT 1), 0),
+		m.rekey, m.move_at, p.since, m.retired, m.drained, m.gone
 	FROM meters m
 	LEFT JOIN pseudonyms p ON p.id_sm = m.id_sm
 		AND p.base = (SELECT max(base) FROM pseudonyms WHERE id_sm = m.id_sm)
@@ -47,12 +59,17 @@ const meterColumns = `
 	LEFT JOIN sightings h ON h.id_sm = m.id_sm `
 
 func (u *Utility) scanMeter(row interface{ Scan(...any) error }) (m Meter, err error) {
-	var id int64
-	var anID, enrolled, heard sql.NullInt64
+	var id, replaces, replacedBy int64
+	var anID, enrolled, heard, moveAt, since, retired, drained sql.NullInt64
 	var collector sql.NullString
-	if err := row.Scan(&id, &m.TTP, &m.roster, &anID, &enrolled, &heard, &collector); err != nil {
+	var gone bool
+	err = row.Scan(&id, &m.TTP, &m.added, &anID, &enrolled, &heard, &collector,
+		&replaces, &replacedBy, &m.AwaitsKey, &moveAt, &since, &retired, &drained, &gone)
+	if err != nil {
 		return Meter{}, err
 	}
+	m.Replaces, m.ReplacedBy = wattveil.MeterID(replaces), wattveil.MeterID(replacedBy)
+	m.MoveAt, m.MovedAt, m.RetiredAt, m.DrainsUntil = second(moveAt), second(since), second(retired), second(drained)
 	m.ID, m.State = wattveil.MeterID(id), MeterAdded
 	if anID.Valid {
 		m.Pseudonym, m.State = wattveil.Pseudonym(anID.Int64), MeterRegistered
@@ -63,6 +80,12 @@ func (u *Utility) scanMeter(row interface{ Scan(...any) error }) (m Meter, err e
 	case stateRefused:
 		m.State = MeterRefused
 	}
+	switch {
+	case gone:
+		m.State = MeterEnded
+	case drained.Valid:
+		m.State = MeterDraining
+	}
 	if heard.Valid {
 		m.Sighting = Sighting{Heard: time.Unix(heard.Int64, 0), Collector: collector.String}
 	}
@@ -72,6 +95,14 @@ func (u *Utility) scanMeter(row interface{ Scan(...any) error }) (m Meter, err e
 		m.Sighting = since
 	}
 	return m, nil
+}
+
+// second is a time of the registry; zero if there is none.
+func second(n sql.NullInt64) time.Time {
+	if n.Int64 == 0 {
+		return time.Time{}
+	}
+	return time.Unix(n.Int64, 0)
 }
 
 // Meter finds one meter. It fails with wire.Unknown if there is none.
@@ -90,7 +121,7 @@ func (u *Utility) Meter(ctx context.Context, id wattveil.MeterID) (Meter, error)
 // from a mark on, and the mark of the next ones, 0 if there are none. Marks
 // begin at 0.
 func (u *Utility) ListMeters(ctx context.Context, mark int64, limit int) (list []Meter, next int64, err error) {
-	rows, err := u.db.QueryContext(ctx, meterColumns+`WHERE m.roster > ? ORDER BY m.roster LIMIT ?`, mark, limit)
+	rows, err := u.db.QueryContext(ctx, meterColumns+`WHERE m.added > ? ORDER BY m.added LIMIT ?`, mark, limit)
 	if err != nil {
 		return nil, 0, fmt.Errorf("list meters: %w", err)
 	}
@@ -103,7 +134,7 @@ func (u *Utility) ListMeters(ctx context.Context, mark int64, limit int) (list [
 		list = append(list, m)
 	}
 	if len(list) == limit {
-		next = list[len(list)-1].roster
+		next = list[len(list)-1].added
 	}
 	return list, next, rows.Err()
 }
@@ -140,9 +171,12 @@ type KeptBill struct {
 	Salt      bill.Salt
 }
 
+// billColumns selects what scanBill reads. A bill is of the device that has its
+// pseudonym now.
 const billColumns = `
-	SELECT p.id_sm, b.an_id, m.ttp, b.tariff, b.from_second, b.to_second, b.salt, b.jws
-	FROM bills b JOIN pseudonyms p ON p.an_id = b.an_id JOIN meters m ON m.id_sm = p.id_sm `
+	SELECT m.id_sm, b.an_id, m.ttp, b.tariff, b.from_second, b.to_second, b.salt, b.jws
+	FROM bills b JOIN meters m ON m.id_sm = (
+		SELECT p.id_sm FROM pseudonyms p JOIN meters q ON q.id_sm = p.id_sm WHERE p.an_id = b.an_id ORDER BY q.added DESC LIMIT 1) `
 
 func scanBill(row interface{ Scan(...any) error }) (b KeptBill, err error) {
 	var id, anID, from, to int64
@@ -175,7 +209,7 @@ func (u *Utility) KeptBill(ctx context.Context, p wattveil.Pseudonym, tariffID s
 
 // BillQuery chooses kept bills. What is zero chooses all.
 type BillQuery struct {
-	Meter    wattveil.MeterID
+	Meter    wattveil.MeterID // under all pseudonyms that it has had
 	Tariff   string
 	From, To time.Time // bills that begin in this time
 	Skip     int
@@ -193,8 +227,8 @@ func (u *Utility) Bills(ctx context.Context, q BillQuery) (list []KeptBill, err 
 		from = q.From.Unix()
 	}
 	rows, err := u.db.QueryContext(ctx, billColumns+`
-		WHERE (?1 = 0 OR p.id_sm = ?1) AND (?2 = '' OR b.tariff = ?2) AND b.from_second >= ?3 AND b.from_second < ?4
-		ORDER BY b.from_second, p.id_sm, b.tariff, b.to_second LIMIT ?5 OFFSET ?6`,
+		WHERE (?1 = 0 OR b.an_id IN (SELECT an_id FROM pseudonyms WHERE id_sm = ?1)) AND (?2 = '' OR b.tariff = ?2) AND b.from_second >= ?3 AND b.from_second < ?4
+		ORDER BY b.from_second, m.id_sm, b.tariff, b.to_second LIMIT ?5 OFFSET ?6`,
 		int64(q.Meter), q.Tariff, from, to, q.Limit, q.Skip)
 	if err != nil {
 		return nil, fmt.Errorf("list bills: %w", err)

@@ -203,9 +203,10 @@ type waitingStatement struct {
 
 func (u *Utility) waitingStatements(ctx context.Context, t *trustee) ([]waitingStatement, error) {
 	rows, err := u.db.QueryContext(ctx, `
-		SELECT s.an_id, s.serial, s.statement
-		FROM statements s JOIN pseudonyms p ON p.an_id = s.an_id JOIN meters m ON m.id_sm = p.id_sm
-		WHERE s.enrolled = 0 AND (m.ttp = ? OR m.ttp = '') LIMIT ?`, t.org, maxStatementsPerRequest)
+		SELECT s.an_id, s.serial, s.statement FROM statements s
+		WHERE s.enrolled = 0 AND EXISTS (
+			SELECT 1 FROM pseudonyms p JOIN meters m ON m.id_sm = p.id_sm
+			WHERE p.an_id = s.an_id AND (m.ttp = ? OR m.ttp = '')) LIMIT ?`, t.org, maxStatementsPerRequest)
 	if err != nil {
 		return nil, fmt.Errorf("statements to enrol: %w", err)
 	}

@@ -1,6 +1,7 @@
 package utility
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -114,6 +115,7 @@ func (u *Utility) forward(ctx context.Context, collector string, body []byte) ([
 	u.relayAndRegister(ctx, p, in.Interval)
 	u.settleExchanges(ctx, p)
 	u.settleReceipts(ctx, p)
+	u.noticeMoves(ctx, p)
 	u.noteRekeys(p)
 	u.stats.count(p.verdicts)
 	u.heard.add(p.heard, Sighting{Heard: received, Collector: collector})
@@ -177,6 +179,9 @@ func (u *Utility) takeData(ctx context.Context, p *post, i int, id wattveil.Mete
 	if !tagger.Check(m.tag, frame) {
 		return wire.Never, fmt.Errorf("%w: UC tag of meter %v", wire.Forged, id)
 	}
+	if u.unknown(m) {
+		return wire.Never, fmt.Errorf("%w: meter %v has drained", wire.Unknown, id)
+	}
 	p.heard = append(p.heard, id)
 	h, err := wire.ParseHeader(frame)
 	if err != nil {
@@ -202,12 +207,18 @@ func (u *Utility) takeExchange(ctx context.Context, p *post, i int, id wattveil.
 	if err != nil {
 		return wire.Never, err
 	}
-	p.heard = append(p.heard, id)
 	m, err := u.member(ctx, id)
 	if err != nil {
 		return wire.Later, err
 	}
-	if len(m.ranges) == 0 {
+	if u.unknown(m) {
+		return wire.Never, fmt.Errorf("%w: meter %v has drained", wire.Unknown, id)
+	}
+	p.heard = append(p.heard, id)
+	switch {
+	case m.drained != 0 && x.Type == wire.TypeM1:
+		return wire.Never, fmt.Errorf("%w: exchange of meter %v", wire.Retired, id)
+	case len(m.ranges) == 0:
 		return wire.Later, fmt.Errorf("%w: meter %v has not registered", wire.Unenrolled, id)
 	}
 	if x.Type == wire.TypeM1 {
@@ -216,6 +227,11 @@ func (u *Utility) takeExchange(ctx context.Context, p *post, i int, id wattveil.
 	pseudonym, err := m.pseudonym(x.Low)
 	if err != nil {
 		return wire.Later, err
+	}
+	if x.Type == wire.TypeM1 && m.reissued {
+		if waits, err := u.statementWaits(ctx, pseudonym); err != nil || waits {
+			return wire.Later, cmp.Or(err, fmt.Errorf("%w: the newest statement of %v", wire.Unenrolled, pseudonym))
+		}
 	}
 	p.lows[i] = x.Low
 	p.exchanges = append(p.exchanges, exchange{
@@ -235,7 +251,9 @@ func (u *Utility) noteEpoch(p *post, id wattveil.MeterID, m *member, low byte) *
 	if epoch <= m.last {
 		return m
 	}
-	noted := &member{tag: m.tag, ranges: m.ranges, last: epoch, ttp: m.ttp}
+	later := *m
+	later.last = epoch
+	noted := &later
 	u.members.Add(id, noted)
 	if p.epochs == nil {
 		p.epochs = make(map[wattveil.MeterID]wattveil.Epoch)

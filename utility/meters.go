@@ -44,22 +44,15 @@ func (u *Utility) AddMetersOf(ctx context.Context, ttp string, n int, collectors
 	}
 	records := make([]provision.Record, n)
 	err = registry.Tx(ctx, u.db, func(tx *sql.Tx) error {
-		var serial int64
-		if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(roster), 0) + 1 FROM meters`).Scan(&serial); err != nil {
+		serial, err := nextRoster(ctx, tx)
+		if err != nil {
 			return err
 		}
 		for i := range records { // each has its own serial, so that a collector can learn of any number in parts
-			r := provision.Record{
-				Meter: u.cfg.Names.MeterID(), Secret: wire.NewSecret(), Collectors: collectors,
-				Domain: u.cfg.Org, KGC: clpke.PublicKeyPoint(&u.signer.PublicKey), Root: root,
-			}
-			hash := wire.PasswordHash(r.LinkPassword())
-			_, err := tx.ExecContext(ctx, `INSERT INTO meters (id_sm, secret, password_hash, roster, ttp) VALUES (?, ?, ?, ?, ?)`,
-				int64(r.Meter), u.seal.Seal(secretContext(r.Meter), r.Secret.Bytes()), hash[:], serial+int64(i), t.org)
-			if err != nil {
+			records[i] = u.newRecord(collectors, root)
+			if err := u.insertMeter(ctx, tx, records[i], serial+int64(i), t.org, sql.NullInt64{}); err != nil {
 				return err
 			}
-			records[i] = r
 		}
 		return nil
 	})
@@ -67,6 +60,27 @@ func (u *Utility) AddMetersOf(ctx context.Context, ttp string, n int, collectors
 		return nil, fmt.Errorf("add %d meters: %w", n, err)
 	}
 	return records, nil
+}
+
+// nextRoster is the serial of the next change of the roster.
+func nextRoster(ctx context.Context, tx *sql.Tx) (serial int64, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT coalesce(max(roster), 0) + 1 FROM meters`).Scan(&serial)
+	return serial, err
+}
+
+func (u *Utility) newRecord(collectors []string, root *[32]byte) provision.Record {
+	return provision.Record{
+		Meter: u.cfg.Names.MeterID(), Secret: wire.NewSecret(), Collectors: collectors,
+		Domain: u.cfg.Org, KGC: clpke.PublicKeyPoint(&u.signer.PublicKey), Root: root,
+	}
+}
+
+func (u *Utility) insertMeter(ctx context.Context, tx *sql.Tx, r provision.Record, serial int64, ttp string, predecessor sql.NullInt64) error {
+	hash := wire.PasswordHash(r.LinkPassword())
+	_, err := tx.ExecContext(ctx,
+		`INSERT INTO meters (id_sm, secret, password_hash, roster, added, ttp, predecessor) VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6)`,
+		int64(r.Meter), u.seal.Seal(secretContext(r.Meter), r.Secret.Bytes()), hash[:], serial, ttp, predecessor)
+	return err
 }
 
 func secretContext(id wattveil.MeterID) string { return "meters.secret " + id.String() }
@@ -78,7 +92,7 @@ func (u *Utility) secret(ctx context.Context, id wattveil.MeterID) (wire.Secret,
 	if err != nil {
 		return wire.Secret{}, fmt.Errorf("find meter %v: %w", id, err)
 	}
-	if !found {
+	if !found || len(box) == 0 { // or destroyed
 		return wire.Secret{}, fmt.Errorf("%w: meter %v", wire.Unknown, id)
 	}
 	raw, err := u.seal.Open(secretContext(id), box)
@@ -95,6 +109,9 @@ type member struct {
 	ranges []pseudonymRange
 	last   wattveil.Epoch // of the last M1
 	ttp    string         // organisation
+
+	drained  int64 // Unix seconds from which on it is unknown, if it takes nothing new; else 0
+	reissued bool  // its last pseudonym has more than one statement
 }
 
 type pseudonymRange struct {
@@ -112,7 +129,11 @@ func (u *Utility) member(ctx context.Context, id wattveil.MeterID) (*member, err
 		return nil, err
 	}
 	m := &member{tag: secret.DataTagKey()}
-	err = u.db.QueryRowContext(ctx, `SELECT last_epoch, ttp FROM meters WHERE id_sm = ?`, int64(id)).Scan(&m.last, &m.ttp)
+	err = u.db.QueryRowContext(ctx, `
+		SELECT last_epoch, ttp, coalesce(drained, 0), EXISTS (
+			SELECT 1 FROM statements s WHERE s.serial > 1 AND s.an_id = (
+				SELECT an_id FROM pseudonyms WHERE id_sm = ?1 ORDER BY base DESC LIMIT 1))
+		FROM meters WHERE id_sm = ?1`, int64(id)).Scan(&m.last, &m.ttp, &m.drained, &m.reissued)
 	if err != nil {
 		return nil, fmt.Errorf("find meter %v: %w", id, err)
 	}
@@ -135,6 +156,20 @@ func (u *Utility) member(ctx context.Context, id wattveil.MeterID) (*member, err
 	}
 	u.members.Add(id, m)
 	return m, nil
+}
+
+// unknown tells whether a meter has drained.
+func (u *Utility) unknown(m *member) bool { return m.drained != 0 && u.cfg.Now().Unix() >= m.drained }
+
+// statementWaits tells whether the TTP does not have the newest statement of a
+// pseudonym yet. It would answer an M1 under the one before.
+func (u *Utility) statementWaits(ctx context.Context, p wattveil.Pseudonym) (bool, error) {
+	var enrolled int
+	err := u.db.QueryRowContext(ctx, `SELECT enrolled FROM statements WHERE an_id = ? ORDER BY serial DESC LIMIT 1`, int64(p)).Scan(&enrolled)
+	if err != nil {
+		return false, fmt.Errorf("statement of %v: %w", p, err)
+	}
+	return enrolled != stateEnrolled, nil
 }
 
 // pseudonym is the an-ID that the meter had in the epoch with this low byte.

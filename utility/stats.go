@@ -50,6 +50,8 @@ type MeterCounts struct {
 	Registered int // have a pseudonym and a key
 	Enrolled   int // at their TTP
 	Refused    int // by their TTP
+	Draining   int // take nothing new
+	Ended      int // have drained
 }
 
 // MeterCounts counts the meters in the registry.
@@ -58,8 +60,10 @@ func (u *Utility) MeterCounts(ctx context.Context) (n MeterCounts, err error) {
 		SELECT (SELECT count(*) FROM meters),
 			(SELECT count(DISTINCT id_sm) FROM pseudonyms),
 			(SELECT count(DISTINCT an_id) FROM statements WHERE enrolled = ?),
-			(SELECT count(DISTINCT an_id) FROM statements WHERE enrolled = ?)`, stateEnrolled, stateRefused).
-		Scan(&n.Added, &n.Registered, &n.Enrolled, &n.Refused)
+			(SELECT count(DISTINCT an_id) FROM statements WHERE enrolled = ?),
+			(SELECT count(*) FROM meters WHERE drained IS NOT NULL AND gone = 0),
+			(SELECT count(*) FROM meters WHERE gone = 1)`, stateEnrolled, stateRefused).
+		Scan(&n.Added, &n.Registered, &n.Enrolled, &n.Refused, &n.Draining, &n.Ended)
 	if err != nil {
 		return n, fmt.Errorf("count meters: %w", err)
 	}

@@ -3,8 +3,8 @@
 // and passes on what it cannot read. It asks the TTP for bills and verifies
 // them.
 //
-// registration.go runs the key generation center towards meters, forward.go
-// takes what collectors post, pool.go mixes the collectors of one interval,
+// registration.go runs the key generation center towards meters, succession.go
+// moves, replaces and retires them, forward.go takes what collectors post, pool.go mixes the collectors of one interval,
 // relay.go calls the TTP, billing.go asks for bills.
 package utility
 
@@ -99,6 +99,7 @@ type Utility struct {
 	answers    map[string]*storedAnswer       // by collector
 	waiting    map[string][]wire.Downlink     // by collector: what did not fit its last answer
 	rekey      map[wattveil.MeterID]*rekeyDue // notices to repeat
+	moves      map[wattveil.MeterID]int64     // that are to come, Unix seconds
 	lastEnrol  time.Time
 }
 
@@ -118,6 +119,7 @@ func Open(ctx context.Context, cfg Config) (*Utility, error) {
 		answers:    make(map[string]*storedAnswer),
 		waiting:    make(map[string][]wire.Downlink),
 		rekey:      make(map[wattveil.MeterID]*rekeyDue),
+		moves:      make(map[wattveil.MeterID]int64),
 	}
 	if cfg.TTP != nil {
 		u.AddTTP(cfg.TTPName, cfg.TTP, nil)
@@ -137,6 +139,9 @@ func Open(ctx context.Context, cfg Config) (*Utility, error) {
 		return nil, err
 	}
 	collectors, err := u.loadCollectors(ctx)
+	if err == nil {
+		err = u.loadMoves(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(err, u.db.Close())
 	}
@@ -210,11 +215,14 @@ func (u *Utility) Shutdown(ctx context.Context) error {
 	return u.server.Shutdown(ctx)
 }
 
-// Maintain does what is due by the clock: it renews the certificate and enrols
-// meters at the TTPs. Call it every interval.
+// Maintain does what is due by the clock: it ends what has drained, renews the
+// certificate and enrols meters at the TTPs. Call it every interval.
 func (u *Utility) Maintain(ctx context.Context) error {
 	now := u.cfg.Now()
 	if err := u.writeSightings(ctx, now, false); err != nil {
+		return err
+	}
+	if err := u.endDrains(ctx, now); err != nil {
 		return err
 	}
 	if err := u.cfg.Identity.Renew(u.cfg.Authority, now); err != nil {
