@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/internal/registry"
 	"github.com/wattveil/wattveil/wire"
 )
 
@@ -32,9 +33,9 @@ func (u *Utility) Tenancies(ctx context.Context, id wattveil.MeterID, from, to t
 	if err != nil {
 		return nil, fmt.Errorf("pseudonyms of meter %v: %w", id, err)
 	}
-	end := to
-	if s.retired.Valid {
-		end = time.Unix(s.retired.Int64, 0).Truncate(time.Hour)
+	end, err := u.lastEnd(ctx, id, &s, to)
+	if err != nil {
+		return nil, err
 	}
 	var list []Tenancy
 	for i, p := range all {
@@ -57,6 +58,25 @@ func (u *Utility) Tenancies(ctx context.Context, id wattveil.MeterID, from, to t
 		return nil, fmt.Errorf("%w: meter %v was replaced; its bills are those of meter %v", wire.Retired, id, next)
 	}
 	return nil, fmt.Errorf("%w: meter %v had no pseudonym in the period", wire.Retired, id)
+}
+
+// lastEnd is when the last pseudonym of a meter ends, at most at 'to': when it
+// was retired, or replaced by a device that began with another one.
+func (u *Utility) lastEnd(ctx context.Context, id wattveil.MeterID, s *standing, to time.Time) (time.Time, error) {
+	if s.retired.Valid {
+		return earlier(to, time.Unix(s.retired.Int64, 0).Truncate(time.Hour)), nil
+	}
+	var since int64
+	found, err := registry.Find(u.db.QueryRowContext(ctx, `
+		SELECT p.since FROM meters n JOIN pseudonyms p ON p.id_sm = n.id_sm
+		WHERE n.predecessor = ? ORDER BY n.added DESC, p.base LIMIT 1`, int64(id)), &since)
+	if err != nil {
+		return to, fmt.Errorf("successor of meter %v: %w", id, err)
+	}
+	if found && since != 0 {
+		return earlier(to, time.Unix(since, 0)), nil
+	}
+	return to, nil
 }
 
 // pseudonymSince is a pseudonym of a meter.

@@ -97,7 +97,8 @@ func utilitySamples(u *utility.Utility, id *peer.Identity) func() []monitor.Samp
 		)
 		if n, ok := meters.get(u.MeterCounts); ok {
 			list = append(list, meterSample("added", n.Added), meterSample("registered", n.Registered),
-				meterSample("enrolled", n.Enrolled), meterSample("refused", n.Refused))
+				meterSample("enrolled", n.Enrolled), meterSample("refused", n.Refused),
+				meterSample("draining", n.Draining), meterSample("ended", n.Ended))
 		}
 		return list
 	}

@@ -184,7 +184,8 @@ func printUtility(out io.Writer, s api.Status) error {
 		{"name", s.Name},
 		{"started", moment(&s.Started)},
 		{"certificate until", moment(&s.CertificateExpires)},
-		{"meters", fmt.Sprintf("%d added, %d registered, %d enrolled, %d refused", s.Meters.Added, s.Meters.Registered, s.Meters.Enrolled, s.Meters.Refused)},
+		{"meters", fmt.Sprintf("%d added, %d registered, %d enrolled, %d refused, %d draining, %d ended",
+			s.Meters.Added, s.Meters.Registered, s.Meters.Enrolled, s.Meters.Refused, s.Meters.Draining, s.Meters.Ended)},
 		{"posts", fmt.Sprint(s.Posts)},
 	}
 	for _, verdict := range []string{"durable", "later", "rekey", "never"} {

@@ -20,6 +20,7 @@ import (
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/internal/operator"
 	"github.com/wattveil/wattveil/utility/api"
+	"github.com/wattveil/wattveil/wire"
 )
 
 func (p *party) newUtilityBill() *cobra.Command {
@@ -48,6 +49,10 @@ func (p *party) newBillRun() *cobra.Command {
 		Long: `Ask the TTPs for the bills of a period by a tariff, for all meters or for those
 in --meters. Each bill is verified and kept. A meter without a bill does not stop
 the others: the summary says why there is none, and the exit code is 1.
+
+A meter that has moved in the period gets a bill for each of its pseudonyms, each
+for the part of the period in which it held. The bills of a replaced meter are
+those of the device in its place.
 
 The run can be stopped and started again at any time: what is kept is not asked
 for again, and the same run gives the same bills.
@@ -101,6 +106,7 @@ func (r *billRun) run(ctx context.Context, in io.Reader) (err error) {
 	bar := r.progress(len(meters))
 	missing := make(map[string]int)
 	var example string
+	bills := 0
 	for chunk := range slices.Chunk(meters, billsAtOnce) {
 		var answer api.BillList
 		request := api.RunBills{Tariff: terms.ID, From: from, To: to, Meters: chunk}
@@ -108,6 +114,10 @@ func (r *billRun) run(ctx context.Context, in io.Reader) (err error) {
 			return fmt.Errorf("%w; run it again to go on", err)
 		}
 		for _, b := range answer.Bills {
+			if r.meters == "" && b.Class == string(wire.Retired) {
+				continue // nothing of it in the period, or its successor has it
+			}
+			bills++
 			if b.Class != "" {
 				missing[b.Class]++
 				example = b.Meter + ": " + b.Reason
@@ -122,20 +132,20 @@ func (r *billRun) run(ctx context.Context, in io.Reader) (err error) {
 	if err := sinks.keep(); err != nil {
 		return err
 	}
-	return r.summary(len(meters), missing, example)
+	return r.summary(bills, missing, example)
 }
 
 // summary says how many bills there are, and fails if some are missing.
-func (r *billRun) summary(meters int, missing map[string]int, example string) error {
+func (r *billRun) summary(bills int, missing map[string]int, example string) error {
 	without := 0
 	var reasons []string
 	for _, class := range slices.Sorted(maps.Keys(missing)) {
 		without += missing[class]
 		reasons = append(reasons, fmt.Sprintf("%d %s", missing[class], class))
 	}
-	fmt.Fprintf(r.out, "%d of %d bills verified and kept\n", meters-without, meters)
+	fmt.Fprintf(r.out, "%d of %d bills verified and kept\n", bills-without, bills)
 	if without > 0 {
-		return fmt.Errorf("%d of %d meters have no bill (%s), such as %s", without, meters, strings.Join(reasons, ", "), example)
+		return fmt.Errorf("%d of %d bills are missing (%s), such as that of %s", without, bills, strings.Join(reasons, ", "), example)
 	}
 	return nil
 }

@@ -18,8 +18,9 @@ import (
 )
 
 func (p *party) newUtilityMeter() *cobra.Command {
-	cmd := group("meter", "Add meters and see how they do")
-	cmd.AddCommand(p.newMeterAdd(), p.newMeterList(), p.newMeterShow(), p.newMeterPing())
+	cmd := group("meter", "Add, move, replace and retire meters, and see how they do")
+	cmd.AddCommand(p.newMeterAdd(), p.newMeterList(), p.newMeterShow(), p.newMeterPing(),
+		p.newMeterReplace(), p.newMeterMove(), p.newMeterRetire())
 	return cmd
 }
 
@@ -98,21 +99,23 @@ func (p *party) newMeterList() *cobra.Command {
 		Use:   "list",
 		Short: "List meters, how far they have come and when they were last heard of",
 		Long: `List meters in the order in which they were added. A meter is added, then
-registered when it has a key, then enrolled at its TTP, or refused there.`,
+registered when it has a key, then enrolled at its TTP, or refused there. One that
+was replaced or retired is draining for 45 days, then ended. NOTE says what
+becomes of it, or has become of it.`,
 		Example: `  wattveil utility meter list --dir utility
   wattveil utility meter list --state added --json --dir utility`,
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, one meter a line")
-	cmd.Flags().StringVar(&state, "state", "", "only meters in this `state`: added, registered, enrolled or refused")
+	cmd.Flags().StringVar(&state, "state", "", "only meters in this `state`: added, registered, enrolled, refused, draining or ended")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch state {
-		case "", "added", "registered", "enrolled", "refused":
+		case "", "added", "registered", "enrolled", "refused", "draining", "ended":
 		default:
-			return fmt.Errorf("--state %q: want added, registered, enrolled or refused", state)
+			return fmt.Errorf("--state %q: want added, registered, enrolled, refused, draining or ended", state)
 		}
 		return p.ask(p.utilityClient, func(ctx context.Context, c *operator.Client, w io.Writer) error {
-			rows := [][]string{{"METER", "TTP", "STATE", "HEARD", "BY"}}
+			rows := [][]string{{"METER", "TTP", "STATE", "HEARD", "BY", "NOTE"}}
 			err := eachMeter(ctx, c, func(m api.Meter) error {
 				switch {
 				case state != "" && m.State != state:
@@ -120,7 +123,7 @@ registered when it has a key, then enrolled at its TTP, or refused there.`,
 				case asJSON:
 					return printLine(w, m)
 				}
-				rows = append(rows, []string{m.ID, m.TTP, m.State, moment(m.Heard), orDash(m.Collector)})
+				rows = append(rows, []string{m.ID, m.TTP, m.State, moment(m.Heard), orDash(m.Collector), meterNote(m)})
 				return nil
 			})
 			if err != nil || asJSON {
@@ -170,8 +173,9 @@ func (p *party) newMeterShow() *cobra.Command {
 			if asJSON {
 				return printLine(w, m)
 			}
-			return printTable(w, []string{"meter", m.ID}, []string{"TTP", m.TTP}, []string{"state", m.State},
-				[]string{"pseudonym", orDash(m.Pseudonym)}, []string{"last heard of", moment(m.Heard)}, []string{"by", orDash(m.Collector)})
+			rows := [][]string{{"meter", m.ID}, {"TTP", m.TTP}, {"state", m.State},
+				{"pseudonym", orDash(m.Pseudonym)}, {"last heard of", moment(m.Heard)}, {"by", orDash(m.Collector)}}
+			return printTable(w, append(rows, meterLife(m)...)...)
 		})(cmd, args)
 	}
 	return cmd

@@ -29,7 +29,14 @@ type Config struct {
 	Peers   Peers          // where contacts of TTPs are kept
 	Self    *peer.Identity // of the utility's server
 	Started time.Time
-	Now     func() time.Time
+	Now     func() time.Time // time.Now if nil
+}
+
+func (c *Config) now() time.Time {
+	if c.Now == nil {
+		return time.Now()
+	}
+	return c.Now()
 }
 
 // Peers keeps the contacts of TTPs and connects the utility to them.
@@ -82,7 +89,7 @@ func refused(err error) error {
 		status = http.StatusNotFound
 	case class == wire.Unavailable:
 		status = http.StatusServiceUnavailable
-	case class == wire.Rebound:
+	case class == wire.Rebound || class == wire.Retired || class == wire.Unenrolled:
 		status = http.StatusConflict
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		status = http.StatusServiceUnavailable

@@ -96,67 +96,113 @@ func (a *api) listTariffs(ctx context.Context, _ *struct{}) (*output[[]Tariff], 
 	return answer(out), nil
 }
 
-// runBills gives the outcomes in the order of the meters.
+// runBills gives the outcomes in the order of the meters: one for each
+// pseudonym that a meter had in the period, for the part in which it held.
 func (a *api) runBills(ctx context.Context, in *struct{ Body RunBills }) (*output[BillList], error) {
 	r := in.Body
 	if !r.From.Before(r.To) {
 		return nil, refused(fmt.Errorf("the period from %s to %s is empty", r.From.Format(time.RFC3339), r.To.Format(time.RFC3339)))
 	}
-	out := make([]MeterBill, len(r.Meters))
-	v := verifier{a.cfg.Utility, make(map[string]bill.KeySet)}
-	var ask []wattveil.Pseudonym
-	place := make(map[wattveil.Pseudonym]int)
-	for i, name := range r.Meters {
-		out[i].Meter = name
-		kept, p, err := a.find(ctx, name, r)
-		switch {
-		case err != nil:
-			out[i].fail(err)
-		case kept != nil:
-			out[i] = v.describe(ctx, *kept)
-		default:
-			if _, twice := place[p]; twice {
-				return nil, refused(fmt.Errorf("meter %s is named twice", name))
-			}
-			ask, place[p] = append(ask, p), i
-			out[i].Pseudonym = p.String()
+	run := billRun{api: a, tariff: r.Tariff, keys: verifier{a.cfg.Utility, make(map[string]bill.KeySet)}}
+	named := make(map[string]bool)
+	for _, name := range r.Meters {
+		if named[name] {
+			return nil, refused(fmt.Errorf("meter %s is named twice", name))
+		}
+		named[name] = true
+		if err := run.add(ctx, name, r.From, r.To); err != nil {
+			run.out = append(run.out, failed(name, err))
 		}
 	}
-	billed, err := a.cfg.Utility.RunBills(ctx, ask, r.Tariff, r.From, r.To)
-	if err != nil {
+	if err := run.ask(ctx); err != nil {
 		return nil, refused(err)
 	}
-	for _, b := range billed {
-		o := &out[place[b.Pseudonym]]
-		if b.Err != nil {
-			o.fail(b.Err)
-			continue
-		}
-		from, to, document := r.From, r.To, b.Bill
-		o.Tariff, o.From, o.To, o.JWS, o.Salt, o.Document = r.Tariff, &from, &to, b.JWS, b.Salt.String(), &document
-	}
-	return answer(BillList{out}), nil
+	return answer(BillList{run.out}), nil
 }
 
-// find is the bill of a meter that is here already, or the pseudonym to ask
-// the TTP by.
-func (a *api) find(ctx context.Context, name string, r RunBills) (*utility.KeptBill, wattveil.Pseudonym, error) {
+// billRun is a run on its way.
+type billRun struct {
+	api    *api
+	tariff string
+	keys   verifier
+	out    []MeterBill
+	open   []openBill // that are not here already
+}
+
+// openBill is a bill to ask for, and where it goes.
+type openBill struct {
+	utility.Tenancy
+	place int
+}
+
+// period names the time of a bill.
+type period struct{ from, to int64 }
+
+// add finds what there is to bill of a meter.
+func (r *billRun) add(ctx context.Context, name string, from, to time.Time) error {
 	id, err := wattveil.ParseMeterID(name)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%w: %w", wire.Malformed, err)
+		return fmt.Errorf("%w: %w", wire.Malformed, err)
 	}
-	m, err := a.cfg.Utility.Meter(ctx, id)
+	tenancies, err := r.api.cfg.Utility.Tenancies(ctx, id, from, to)
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
-	if m.State == utility.MeterAdded {
-		return nil, 0, fmt.Errorf("%w: meter %v has not registered yet", wire.Unenrolled, id)
+	for _, t := range tenancies {
+		kept, found, err := r.api.cfg.Utility.KeptBill(ctx, t.Pseudonym, r.tariff, t.From, t.To)
+		switch {
+		case err != nil:
+			return err
+		case found:
+			r.out = append(r.out, r.keys.describe(ctx, kept))
+		default:
+			r.open = append(r.open, openBill{t, len(r.out)})
+			r.out = append(r.out, MeterBill{Meter: name, Pseudonym: t.Pseudonym.String(), Tariff: r.tariff, From: &t.From, To: &t.To})
+		}
 	}
-	kept, found, err := a.cfg.Utility.KeptBill(ctx, m.Pseudonym, r.Tariff, r.From, r.To)
-	if err != nil || !found {
-		return nil, m.Pseudonym, err
+	return nil
+}
+
+// ask asks the TTPs for the open bills, those of one time together.
+func (r *billRun) ask(ctx context.Context) error {
+	var order []period
+	byPeriod := make(map[period][]openBill)
+	for _, b := range r.open {
+		p := period{b.From.Unix(), b.To.Unix()}
+		if byPeriod[p] == nil {
+			order = append(order, p)
+		}
+		byPeriod[p] = append(byPeriod[p], b)
 	}
-	return &kept, m.Pseudonym, nil
+	for _, p := range order {
+		place := make(map[wattveil.Pseudonym]int)
+		var meters []wattveil.Pseudonym
+		for _, b := range byPeriod[p] {
+			place[b.Pseudonym] = b.place
+			meters = append(meters, b.Pseudonym)
+		}
+		first := byPeriod[p][0]
+		billed, err := r.api.cfg.Utility.RunBills(ctx, meters, r.tariff, first.From, first.To)
+		if err != nil {
+			return err
+		}
+		for _, b := range billed {
+			o := &r.out[place[b.Pseudonym]]
+			if b.Err != nil {
+				o.fail(b.Err)
+				continue
+			}
+			document := b.Bill
+			o.JWS, o.Salt, o.Document = b.JWS, b.Salt.String(), &document
+		}
+	}
+	return nil
+}
+
+func failed(meter string, err error) MeterBill {
+	b := MeterBill{Meter: meter}
+	b.fail(err)
+	return b
 }
 
 func (b *MeterBill) fail(err error) {

@@ -35,6 +35,8 @@ type Meters struct {
 	Registered int `json:"registered" doc:"have a pseudonym and a key"`
 	Enrolled   int `json:"enrolled" doc:"at their TTP"`
 	Refused    int `json:"refused" doc:"by their TTP"`
+	Draining   int `json:"draining" doc:"take nothing new; replaced or retired"`
+	Ended      int `json:"ended" doc:"have drained"`
 }
 
 // Collector is a collector of the utility.
