@@ -205,7 +205,7 @@ func (g *Grid) addMeters(ctx context.Context) error {
 		return err
 	}
 	for i, h := range g.cfg.Households {
-		m, err := g.newMeter(i, h, records[i])
+		m, err := g.newMeter(i, h, records[i], g.cfg.Start)
 		if err != nil {
 			return fmt.Errorf("start the meter of %s: %w", h.Column, err)
 		}

@@ -310,10 +310,11 @@ type meterNode struct {
 	complete int64 // the TTP's store has all readings up to here
 }
 
-func (g *Grid) newMeter(i int, h Household, record provision.Record) (*meterNode, error) {
+// newMeter starts the meter of a household, whose first reading is at a time.
+func (g *Grid) newMeter(i int, h Household, record provision.Record, first int64) (*meterNode, error) {
 	n := &meterNode{
 		grid: g, column: h.Column, id: record.Meter,
-		complete: g.cfg.Start - int64(g.cfg.Resolution),
+		complete: first - int64(g.cfg.Resolution),
 	}
 	dir, err := folder.Open(g.dir("meters", record.Meter.String()))
 	if err != nil {
@@ -341,8 +342,8 @@ func (g *Grid) newMeter(i int, h Household, record provision.Record) (*meterNode
 	imp, exp := g.displayBases(i)
 	n.agent, err = meter.New(meter.Config{
 		Provision: record, Link: n.link, Vault: v,
-		Source:     source.NewRegisters(h.Load, g.cfg.Resolution, g.cfg.Start, imp, exp),
-		Resolution: g.cfg.Resolution, First: g.cfg.Start, Now: g.clock.Now,
+		Source:     source.NewRegisters(h.Load, g.cfg.Resolution, first, imp, exp),
+		Resolution: g.cfg.Resolution, First: first, Now: g.clock.Now,
 		Retry: 2 * g.cfg.collectorInterval(), Rand: g.cfg.Rand(i), Log: g.cfg.Log("meter"),
 	})
 	return n, err
