@@ -243,3 +243,29 @@ func TestMoveRefusesHalves(t *testing.T) {
 		t.Errorf("refused %v", r.agent.Status().Refused)
 	}
 }
+
+// A device that has lost its vault is given another key of the same pseudonym,
+// with the next serial and a base above its epochs. It begins anew.
+func TestVaultLostThenReplaced(t *testing.T) {
+	r := newRig(t)
+	r.keyed()
+	r.run(5 * time.Hour)
+	kept, last := r.agent.state.registration.meter, r.double.last
+	r.vault = new(memory)
+	r.cfg.Vault = r.vault
+	r.double.moveTo = kept.Pseudonym // the operator says replace
+	r.double.issue = func(mu clpke.Point) (clpke.SignedStatement, [32]byte) {
+		return r.double.issueMeter(clpke.MeterIdentity(kept), mu, 2, forever)
+	}
+	r.source.taken = map[int64]wattveil.Reading{}
+	r.restart()
+	r.run(5 * time.Hour)
+	r.want(Keyed)
+	r.checkAll()
+	if o := r.double.offers[len(r.double.offers)-1]; o.Epoch <= last || o.NewestChain != 0 {
+		t.Errorf("epoch %d after %d, chain %d", o.Epoch, last, o.NewestChain)
+	}
+	if s := r.agent.keys.own; s.Serial != 2 {
+		t.Errorf("serial %d", s.Serial)
+	}
+}

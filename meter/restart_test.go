@@ -213,6 +213,9 @@ func TestStateThatNoAgentSaves(t *testing.T) {
 		"too many counters":             func(s *state) { s.reserved = maxMessages + 1 },
 		"offset of ages":                func(s *state) { s.offset = maxTime + 1 },
 		"saved before 1970":             func(s *state) { s.saved = -1 },
+		"move before registration":      func(s *state) { *s = state{meter: s.meter, user: s.user, move: start} },
+		"move in ages":                  func(s *state) { s.move = maxTime + 1 },
+		"next key without a move":       func(s *state) { s.nextUser = s.user },
 	}
 	for name, change := range tests {
 		s := r.agent.state
@@ -226,6 +229,12 @@ func TestStateThatNoAgentSaves(t *testing.T) {
 func FuzzParseState(f *testing.F) {
 	for _, r := range stateRigs(f) {
 		f.Add(r.vault.content[:len(r.vault.content)-32])
+		if r.agent.state.registration != nil {
+			moving := r.agent.state
+			moving.move, moving.first, moving.nextUser = start, start-week, moving.user
+			b := moving.encode()
+			f.Add(b[:len(b)-32])
+		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := parseContent(b)
