@@ -254,7 +254,9 @@ func (u *Utility) noteEpoch(p *post, id wattveil.MeterID, m *member, low byte) *
 	later := *m
 	later.last = epoch
 	noted := &later
-	u.members.Add(id, noted)
+	if present, ok := u.members.Peek(id); ok && present == m { // else its standing has changed
+		u.members.Add(id, noted)
+	}
 	if p.epochs == nil {
 		p.epochs = make(map[wattveil.MeterID]wattveil.Epoch)
 	}

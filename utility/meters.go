@@ -124,6 +124,7 @@ func (u *Utility) member(ctx context.Context, id wattveil.MeterID) (*member, err
 	if m, ok := u.members.Get(id); ok {
 		return m, nil
 	}
+	changes := u.changes.Load()
 	secret, err := u.secret(ctx, id)
 	if err != nil {
 		return nil, err
@@ -155,7 +156,17 @@ func (u *Utility) member(ctx context.Context, id wattveil.MeterID) (*member, err
 		return nil, fmt.Errorf("find pseudonyms of meter %v: %w", id, err)
 	}
 	u.members.Add(id, m)
+	if u.changes.Load() != changes { // perhaps of this meter, and read before
+		u.members.Remove(id)
+	}
 	return m, nil
+}
+
+// forget has a meter read from the registry again, where its standing has
+// changed durably.
+func (u *Utility) forget(id wattveil.MeterID) {
+	u.changes.Add(1)
+	u.members.Remove(id)
 }
 
 // unknown tells whether a meter has drained.

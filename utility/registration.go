@@ -321,7 +321,7 @@ func (u *Utility) issueSuccessor(ctx context.Context, tx *sql.Tx, r *registratio
 
 // succeeded brings memory up to date with a registration that is durable.
 func (u *Utility) succeeded(r *registration) {
-	u.members.Remove(r.id)
+	u.forget(r.id)
 	switch r.as.change {
 	case isMoved:
 		u.settled(r.id)

@@ -202,7 +202,7 @@ func (u *Utility) RetireMeter(ctx context.Context, id wattveil.MeterID) error {
 
 // settled forgets what memory holds of a meter whose standing has changed.
 func (u *Utility) settled(id wattveil.MeterID) {
-	u.members.Remove(id)
+	u.forget(id)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.moves, id)

@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -86,6 +87,7 @@ type Utility struct {
 	signer  *ecdsa.PrivateKey
 	trust   *peer.Trust
 	members *lru.Cache[wattveil.MeterID, *member]
+	changes atomic.Uint64 // of meters' standings, after which a member that was just read may be wrong
 	taggers sync.Pool
 	pool    *pool
 	server  *peer.Server

@@ -9,8 +9,11 @@ import (
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/clpke"
+	"github.com/wattveil/wattveil/internal/operator"
 	"github.com/wattveil/wattveil/tariff"
 	"github.com/wattveil/wattveil/utility"
+	"github.com/wattveil/wattveil/utility/api"
+	"github.com/wattveil/wattveil/wire"
 )
 
 // outage keeps a collector's posts from the utility while it is on, so that
@@ -123,38 +126,61 @@ func (l *lives) wantSeries(home int, p wattveil.Pseudonym, spans ...[2]int64) {
 	}
 }
 
+// operator is the utility's operator.
+func (l *lives) operator() *operator.Client {
+	return operator.Local(api.New(api.Config{Utility: l.utilityRole(), Self: l.utility.identity, Now: l.Clock().Now}))
+}
+
+// bills runs the bills of a meter for the whole run.
+func (l *lives) bills(id wattveil.MeterID) []api.MeterBill {
+	l.Helper()
+	var answer api.BillList
+	request := api.RunBills{
+		Tariff: l.terms.ID(), From: time.Unix(l.cfg.Start, 0), To: time.Unix(l.cfg.End, 0), Meters: []string{id.String()},
+	}
+	l.must(l.operator().Do(l.Context(), http.MethodPost, "/v1/bills/run", request, &answer))
+	return answer.Bills
+}
+
 // wantBills demands that the bills of a meter for the whole run are those of
-// these pseudonyms and times, each with what the home has used in its time.
+// these pseudonyms and times, each with what the home has used in its time, and
+// the same when they are asked for again.
 func (l *lives) wantBills(home int, id wattveil.MeterID, want ...utility.Tenancy) {
 	l.Helper()
-	from, to := time.Unix(l.cfg.Start, 0), time.Unix(l.cfg.End, 0)
-	got, err := l.utilityRole().Tenancies(l.Context(), id, from, to)
-	l.must(err)
-	if len(got) != len(want) {
-		l.Fatalf("home %d: tenancies %v, want %v", home, got, want)
+	first, again := l.bills(id), l.bills(id)
+	if len(first) != len(want) || len(again) != len(want) {
+		l.Fatalf("home %d: %d bills, then %d, want %d", home, len(first), len(again), len(want))
 	}
-	for i, tenancy := range got {
-		if tenancy.Pseudonym != want[i].Pseudonym || !tenancy.From.Equal(want[i].From) || !tenancy.To.Equal(want[i].To) {
-			l.Fatalf("home %d: tenancy %v, want %v", home, tenancy, want[i])
+	for i, b := range first {
+		if b.Class != "" {
+			l.Fatalf("home %d: no bill: %s", home, b.Reason)
 		}
-		billed, err := l.utilityRole().RunBills(l.Context(), []wattveil.Pseudonym{tenancy.Pseudonym}, l.terms.ID(), tenancy.From, tenancy.To)
-		l.must(err)
-		l.must(billed[0].Err)
+		if b.Meter != id.String() || b.Pseudonym != want[i].Pseudonym.String() || !b.From.Equal(want[i].From) || !b.To.Equal(want[i].To) {
+			l.Fatalf("home %d: bill %d is of meter %s, %s from %v to %v, want %v", home, i, b.Meter, b.Pseudonym, b.From, b.To, want[i])
+		}
+		if again[i].JWS != b.JWS {
+			l.Errorf("home %d: bill %d is another one when it is asked for again", home, i)
+		}
 		var imp, exp int64
-		for at := tenancy.From.Unix(); at < tenancy.To.Unix(); at += int64(l.cfg.Resolution) {
+		for at := b.From.Unix(); at < b.To.Unix(); at += int64(l.cfg.Resolution) {
 			in, out, _ := l.cfg.Households[home].Load.Energy(at)
 			imp, exp = imp+int64(in), exp+int64(out)
 		}
-		if b := billed[0].Bill; b.ImportKWh != kWh(imp) || b.ExportKWh != kWh(exp) {
-			l.Errorf("home %d from %v: billed %s and %s, want %s and %s", home, tenancy.From.UTC(), b.ImportKWh, b.ExportKWh, kWh(imp), kWh(exp))
+		if d := b.Document; d.ImportKWh != kWh(imp) || d.ExportKWh != kWh(exp) {
+			l.Errorf("home %d from %v: billed %s and %s, want %s and %s", home, b.From, d.ImportKWh, d.ExportKWh, kWh(imp), kWh(exp))
 		}
 	}
 }
 
-// move has a home's tenant change, and its messages wait around the time.
+// move has a home's tenant change at a time.
 func (l *lives) move(home int, at int64) {
 	l.Helper()
-	l.must(l.utilityRole().MoveMeter(l.Context(), l.meters[home].id, time.Unix(at, 0)))
+	t := time.Unix(at, 0)
+	var m api.Meter
+	l.must(l.operator().Do(l.Context(), http.MethodPost, "/v1/meters/"+l.meters[home].id.String()+"/move", api.Move{At: &t}, &m))
+	if m.MoveAt == nil || !m.MoveAt.Equal(t) {
+		l.Errorf("home %d moves at %v, want %v", home, m.MoveAt, t)
+	}
 }
 
 // TestMoveInMidRun has tenants change while messages wait in collectors'
@@ -255,6 +281,9 @@ func TestReplaceInMidRun(t *testing.T) {
 			start, end := time.Unix(l.cfg.Start, 0), time.Unix(l.cfg.End, 0)
 			l.wantBills(0, l.meters[0].id, utility.Tenancy{Pseudonym: p, From: start, To: end})
 			l.wantSeries(2, l.pseudonym(l.meters[2].id), [2]int64{l.cfg.Start, l.cfg.End})
+			if b := l.bills(olds[0]); len(b) != 1 || b[0].Class != string(wire.Retired) {
+				t.Errorf("bills of the old device: %+v", b)
+			}
 			l.wantDrained(olds)
 		})
 	}
