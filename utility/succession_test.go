@@ -3,11 +3,14 @@ package utility
 import (
 	"encoding/binary"
 	"errors"
+	"path/filepath"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/clpke"
+	"github.com/wattveil/wattveil/internal/registry"
 	"github.com/wattveil/wattveil/provision"
 	"github.com/wattveil/wattveil/wire"
 )
@@ -460,5 +463,36 @@ func TestRetire(t *testing.T) {
 	}
 	if n, err := r.MeterCounts(t.Context()); err != nil || n.Draining != 0 || n.Ended != 1 {
 		t.Errorf("%+v, %v", n, err)
+	}
+}
+
+// A registry of before moves has its meters and their pseudonyms afterwards.
+func TestRegistryOfBeforeMoves(t *testing.T) {
+	old := make(fstest.MapFS)
+	for _, name := range []string{"00001_init.sql", "00002_parties.sql"} {
+		text, err := migrations.ReadFile("migrations/" + name)
+		must(t, err)
+		old[name] = &fstest.MapFile{Data: text}
+	}
+	path := filepath.Join(t.TempDir(), "utility.db")
+	db, err := registry.Open(t.Context(), path, old)
+	must(t, err)
+	for _, statement := range []string{
+		`INSERT INTO meters (id_sm, secret, password_hash, roster, ttp) VALUES (7, x'', zeroblob(32), 1, 'ttp.example'), (5, x'', zeroblob(32), 2, '')`,
+		`INSERT INTO pseudonyms (id_sm, base, an_id) VALUES (7, 0, 70), (7, 9, 71)`,
+		`INSERT INTO statements (an_id, serial, statement, partial_key, enrolled) VALUES (71, 1, x'', x'', 1)`,
+	} {
+		_, err := db.ExecContext(t.Context(), statement)
+		must(t, err)
+	}
+	must(t, db.Close())
+	r := newRig(t, func(cfg *Config) { cfg.Dir = filepath.Dir(path) })
+	list, _, err := r.ListMeters(t.Context(), 0, 10)
+	must(t, err)
+	if len(list) != 2 || list[0].ID != 7 || list[1].ID != 5 || list[0].Pseudonym != 71 || list[0].State != MeterEnrolled || list[1].State != MeterAdded {
+		t.Errorf("%+v", list)
+	}
+	if got, err := r.pseudonymsOf(t.Context(), 7); err != nil || len(got) != 2 || got[0].pseudonym != 70 || got[1].pseudonym != 71 {
+		t.Errorf("%v, %v", got, err)
 	}
 }

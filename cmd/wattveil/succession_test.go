@@ -82,6 +82,9 @@ meter move $C --at "$(date -u -d '2 days' +%F)T00:00:00Z"
 meter retire $D
 ! meter retire $D 2> again.txt
 ! meter retire 0000000000000001 2> unknown.txt
+meter add --count 1 --out never.jsonl
+meter retire $(id 6)
+meter replace $C --out waits.jsonl
 on utility bill run --period $period --json bills.jsonl
 
 # On the folder itself it is the same.
@@ -146,7 +149,7 @@ func TestSuccession(t *testing.T) {
 	dir := runSuccession(t)
 	names := strings.Fields(readText(t, dir, "names.txt"))
 	meters := jsonLines[api.Meter](t, readText(t, dir, "meters.json"))
-	if len(meters) != 5 || len(names) != 4 {
+	if len(meters) != 7 || len(names) != 4 {
 		t.Fatalf("%d meters, %d names", len(meters), len(names))
 	}
 	a, b, c, d, successor := meters[0], meters[1], meters[2], meters[3], meters[4]
@@ -165,7 +168,10 @@ func TestSuccession(t *testing.T) {
 	if d.State != "draining" || d.RetiredAt == nil {
 		t.Errorf("the retired meter: %+v", d)
 	}
-	if served, folder := readText(t, dir, "served.txt"), readText(t, dir, "folder.txt"); strings.Count(served, "\n") != 6 || strings.Count(folder, "\n") != 6 {
+	if never, waits := meters[5], meters[6]; never.State != "ended" || waits.State != "added" || waits.Replaces != c.ID {
+		t.Errorf("a meter that was never installed: %+v; one that is to be: %+v", never, waits)
+	}
+	if served, folder := readText(t, dir, "served.txt"), readText(t, dir, "folder.txt"); strings.Count(served, "\n") != 8 || strings.Count(folder, "\n") != 8 {
 		t.Errorf("by the server:\n%son the folder:\n%s", served, folder)
 	}
 	info, err := os.Stat(filepath.Join(dir, "new.jsonl"))

@@ -186,6 +186,9 @@ func (r *billRun) chooseMeters(ctx context.Context, in io.Reader) ([]string, err
 	if r.meters == "" {
 		var all []string
 		err := eachMeter(ctx, r.client, func(m api.Meter) error {
+			if m.Pseudonym == "" && (m.Replaces != "" || m.RetiredAt != nil) {
+				return nil // it has never measured anything: nobody waits for its bill
+			}
 			all = append(all, m.ID)
 			return nil
 		})

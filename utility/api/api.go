@@ -47,7 +47,7 @@ type Peers interface {
 
 // version is of the API; it rises when an answer loses a member or changes
 // what one means.
-const version = "1.0.0"
+const version = "1.1.0"
 
 // New makes the API's handler.
 func New(cfg Config) http.Handler {
