@@ -104,9 +104,7 @@ func (r *billRun) run(ctx context.Context, in io.Reader) (err error) {
 	}
 	defer func() { err = errors.Join(err, sinks.discard()) }()
 	bar := r.progress(len(meters))
-	missing := make(map[string]int)
-	var example string
-	bills := 0
+	var outcome billOutcome
 	for chunk := range slices.Chunk(meters, billsAtOnce) {
 		var answer api.BillList
 		request := api.RunBills{Tariff: terms.ID, From: from, To: to, Meters: chunk}
@@ -117,11 +115,7 @@ func (r *billRun) run(ctx context.Context, in io.Reader) (err error) {
 			if r.meters == "" && b.Class == string(wire.Retired) {
 				continue // nothing of it in the period, or its successor has it
 			}
-			bills++
-			if b.Class != "" {
-				missing[b.Class]++
-				example = b.Meter + ": " + b.Reason
-			}
+			outcome.add(b)
 			if err := sinks.write(b); err != nil {
 				return err
 			}
@@ -132,20 +126,39 @@ func (r *billRun) run(ctx context.Context, in io.Reader) (err error) {
 	if err := sinks.keep(); err != nil {
 		return err
 	}
-	return r.summary(bills, missing, example)
+	return r.summary(outcome)
+}
+
+// billOutcome counts the bills of a run.
+type billOutcome struct {
+	bills   int
+	missing map[string]int // by class
+	example string
+}
+
+func (o *billOutcome) add(b api.MeterBill) {
+	o.bills++
+	if b.Class == "" {
+		return
+	}
+	if o.missing == nil {
+		o.missing = make(map[string]int)
+	}
+	o.missing[b.Class]++
+	o.example = b.Meter + ": " + b.Reason
 }
 
 // summary says how many bills there are, and fails if some are missing.
-func (r *billRun) summary(bills int, missing map[string]int, example string) error {
+func (r *billRun) summary(o billOutcome) error {
 	without := 0
 	var reasons []string
-	for _, class := range slices.Sorted(maps.Keys(missing)) {
-		without += missing[class]
-		reasons = append(reasons, fmt.Sprintf("%d %s", missing[class], class))
+	for _, class := range slices.Sorted(maps.Keys(o.missing)) {
+		without += o.missing[class]
+		reasons = append(reasons, fmt.Sprintf("%d %s", o.missing[class], class))
 	}
-	fmt.Fprintf(r.out, "%d of %d bills verified and kept\n", bills-without, bills)
+	fmt.Fprintf(r.out, "%d of %d bills verified and kept\n", o.bills-without, o.bills)
 	if without > 0 {
-		return fmt.Errorf("%d of %d bills are missing (%s), such as that of %s", without, bills, strings.Join(reasons, ", "), example)
+		return fmt.Errorf("%d of %d bills are missing (%s), such as that of %s", without, o.bills, strings.Join(reasons, ", "), o.example)
 	}
 	return nil
 }

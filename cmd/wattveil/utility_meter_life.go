@@ -54,31 +54,43 @@ the TTP until its consumer claims it.`,
 			return err
 		case in.SameDevice && (out != "" || in.Unpinned || len(in.Collectors) > 0):
 			return errors.New("--same-device makes no new record: leave out --out, --collector and --unpinned")
-		case !in.SameDevice:
-			if err := checkNew(out); err != nil {
-				return err
-			}
+		case in.SameDevice:
+			return p.ask(p.utilityClient, replaceKey(path, args[0]))(cmd, args)
 		}
-		return p.ask(p.utilityClient, func(ctx context.Context, c *operator.Client, w io.Writer) error {
-			var made api.Records
-			if err := c.Do(ctx, http.MethodPost, path+"/replace", in, &made); err != nil {
-				return err
-			}
-			if in.SameDevice {
-				fmt.Fprintf(w, "the next other key of meter %s is accepted\n", args[0])
-				return nil
-			}
-			if len(made.Lines) != 1 {
-				return fmt.Errorf("%d provisioning records came back, want 1", len(made.Lines))
-			}
-			if err := writeNew(out, []byte(made.Lines[0]+"\n")); err != nil {
-				return err
-			}
-			fmt.Fprintf(w, "%s holds the secret of the device that replaces meter %s: move it to the installer\n", out, args[0])
-			return nil
-		})(cmd, args)
+		if err := checkNew(out); err != nil {
+			return err
+		}
+		return p.ask(p.utilityClient, replaceDevice(path, args[0], out, &in))(cmd, args)
 	}
 	return cmd
+}
+
+func replaceKey(path, meter string) func(context.Context, *operator.Client, io.Writer) error {
+	return func(ctx context.Context, c *operator.Client, w io.Writer) error {
+		var none api.Records
+		if err := c.Do(ctx, http.MethodPost, path+"/replace", api.Replacement{SameDevice: true}, &none); err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "the next other key of meter %s is accepted\n", meter)
+		return nil
+	}
+}
+
+func replaceDevice(path, meter, out string, in *api.Replacement) func(context.Context, *operator.Client, io.Writer) error {
+	return func(ctx context.Context, c *operator.Client, w io.Writer) error {
+		var made api.Records
+		if err := c.Do(ctx, http.MethodPost, path+"/replace", in, &made); err != nil {
+			return err
+		}
+		if len(made.Lines) != 1 {
+			return fmt.Errorf("%d provisioning records came back, want 1", len(made.Lines))
+		}
+		if err := writeNew(out, []byte(made.Lines[0]+"\n")); err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "%s holds the secret of the device that replaces meter %s: move it to the installer\n", out, meter)
+		return nil
+	}
 }
 
 func (p *party) newMeterMove() *cobra.Command {
