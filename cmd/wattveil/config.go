@@ -16,6 +16,7 @@ import (
 	"github.com/wattveil/wattveil/internal/config"
 	"github.com/wattveil/wattveil/internal/monitor"
 	"github.com/wattveil/wattveil/peer"
+	"github.com/wattveil/wattveil/utility"
 )
 
 // role is a kind of party that this command runs.
@@ -166,7 +167,8 @@ func atLeast(key string, have, least time.Duration) error {
 // party is a party's folder as the command line names it.
 type party struct {
 	*role
-	dir string
+	dir   string
+	names utility.Names // a utility's; random if nil, as they are but in tests
 }
 
 // dirFlag adds --dir to a group of commands.

@@ -45,6 +45,7 @@ func (p *party) openUtility(ctx context.Context, cfg utilityConfig, log *slog.Lo
 	c := utility.Config{
 		Dir: p.dir, Org: cfg.Name, Authority: l.authority, Identity: l.identity, Log: log,
 		Interval: cfg.Interval, PoolWindow: cfg.PoolWindow, EnrolEvery: cfg.EnrolEvery, Backoff: peer.Backoff,
+		Names: p.names,
 	}
 	if m != nil {
 		c.Refused, c.RoundTook = m.Refused, m.BatchTook
