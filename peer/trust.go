@@ -126,13 +126,13 @@ func (t *Trust) VerifyIssued(cert *x509.Certificate, now time.Time) (Name, error
 }
 
 // serverConfig asks every client for a certificate and checks it, alone:
-// crypto/tls would refuse what is expired or of an unknown authority without a
-// word to refused.
+// crypto/tls would refuse one that is missing, expired or of an unknown
+// authority without a word to refused.
 func (t *Trust) serverConfig(id *Identity, now func() time.Time, refused func(Name, error)) *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS13,
 		Time:           now,
-		ClientAuth:     tls.RequireAnyClientCert,
+		ClientAuth:     tls.RequestClientCert,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return id.certificate(), nil },
 		VerifyConnection: func(state tls.ConnectionState) error {
 			name, err := t.client(&state, now())

@@ -60,7 +60,10 @@ func loadBillKey(dir string, seal *sealed.Key) (*bill.SigningKey, error) {
 // BillKeys is the public key set that the TTP's bills verify under.
 func (t *TTP) BillKeys() (bill.KeySet, error) { return bill.NewKeySet(t.billKey.Public()) }
 
-func (t *TTP) handleBillKeys(context.Context, wattveil.UCNumber, []byte) ([]byte, error) {
+func (t *TTP) handleBillKeys(_ context.Context, _ wattveil.UCNumber, body []byte) ([]byte, error) {
+	if err := needEmpty("bill-keys", body); err != nil {
+		return nil, err
+	}
 	keys, err := t.BillKeys()
 	if err != nil {
 		return nil, err
@@ -130,8 +133,8 @@ func (t *TTP) tariff(ctx context.Context, uc wattveil.UCNumber, id string) (*reg
 // there is none.
 func (t *TTP) handleBills(ctx context.Context, uc wattveil.UCNumber, body []byte) ([]byte, error) {
 	var in wire.BillsRequest
-	if err := json.Unmarshal(body, &in); err != nil {
-		return nil, fmt.Errorf("%w: bills: %w", wire.Malformed, err)
+	if err := decode("bills", body, &in); err != nil {
+		return nil, err
 	}
 	if len(in.Meters) > maxBillsPerRequest {
 		return nil, fmt.Errorf("%w: %d bills in one request, at most %d", wire.Malformed, len(in.Meters), maxBillsPerRequest)

@@ -36,7 +36,10 @@ func (t *TTP) fromUtility(h utilityHandler) peer.Handler {
 	}
 }
 
-func (t *TTP) handleEnrolment(ctx context.Context, uc wattveil.UCNumber, _ []byte) ([]byte, error) {
+func (t *TTP) handleEnrolment(ctx context.Context, uc wattveil.UCNumber, body []byte) ([]byte, error) {
+	if err := needEmpty("enrolment", body); err != nil {
+		return nil, err
+	}
 	user, err := t.userKey(ctx, uc)
 	if err != nil {
 		return nil, err
@@ -68,8 +71,8 @@ func partialKeyContext(uc wattveil.UCNumber, serial uint32) string {
 // statement again gets the same answer.
 func (t *TTP) handleEnrolmentKey(ctx context.Context, uc wattveil.UCNumber, body []byte) ([]byte, error) {
 	var in wire.EnrolmentKey
-	if err := json.Unmarshal(body, &in); err != nil {
-		return nil, fmt.Errorf("%w: enrolment: %w", wire.Malformed, err)
+	if err := decode("enrolment", body, &in); err != nil {
+		return nil, err
 	}
 	signer, err := t.checkKGC(uc, in.Certificate)
 	if err != nil {
@@ -185,8 +188,8 @@ func (t *TTP) refuseStatement(ctx context.Context, db execer, uc wattveil.UCNumb
 // answered by position, and the others are kept.
 func (t *TTP) handleMeters(ctx context.Context, uc wattveil.UCNumber, body []byte) ([]byte, error) {
 	var in wire.MeterStatements
-	if err := json.Unmarshal(body, &in); err != nil {
-		return nil, fmt.Errorf("%w: statements: %w", wire.Malformed, err)
+	if err := decode("statements", body, &in); err != nil {
+		return nil, err
 	}
 	signer, err := t.kgcKey(ctx, uc)
 	if err != nil {

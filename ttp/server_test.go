@@ -36,7 +36,11 @@ func ask(t *testing.T, client *peer.Client, method, path string, body []byte) ([
 
 func askJSON(t *testing.T, client *peer.Client, method, path string, in, out any) wire.Class {
 	t.Helper()
-	body, err := json.Marshal(in)
+	var body []byte
+	var err error
+	if in != nil {
+		body, err = json.Marshal(in)
+	}
 	must(t, err)
 	answer, class := ask(t, client, method, path, body)
 	if class == "" && out != nil {
