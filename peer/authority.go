@@ -25,7 +25,19 @@ const (
 // Authority is an organisation's own certificate authority.
 type Authority struct {
 	Certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
+	// Former is the one before, whose certificates are good until they end;
+	// nil if there was none.
+	Former *x509.Certificate
+	key    *ecdsa.PrivateKey
+}
+
+// Certificates are those of all authorities that have issued what the
+// organisation's own parties may show.
+func (a *Authority) Certificates() []*x509.Certificate {
+	if a.Former == nil {
+		return []*x509.Certificate{a.Certificate}
+	}
+	return []*x509.Certificate{a.Certificate, a.Former}
 }
 
 // NewAuthority makes an authority for an organisation.

@@ -3,6 +3,8 @@ package peer
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -65,7 +67,11 @@ func NewClient(cfg ClientConfig) *Client {
 		cfg.MaxBody = wire.MaxBody
 	}
 	var rt http.RoundTripper = &http.Transport{
-		TLSClientConfig:     cfg.Trust.clientConfig(cfg.Identity, cfg.Server, cfg.Now),
+		// Each connection asks Trust anew, which may have changed.
+		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			dialer := tls.Dialer{Config: cfg.Trust.clientConfig(cfg.Identity, cfg.Server, cfg.Now)}
+			return dialer.DialContext(ctx, network, address)
+		},
 		MaxIdleConnsPerHost: maxIdle,
 		IdleConnTimeout:     time.Minute,
 	}
@@ -109,11 +115,15 @@ func (c *Client) Do(ctx context.Context, method, path string, body []byte) ([]by
 	return out, nil
 }
 
-// explain says what a server's TLS alert means for the caller.
+// explain says what a server's TLS alert, and a server's certificate that is
+// not in force, mean for the caller.
 func explain(err error) error {
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		return fmt.Errorf("its certificate is not in force; one of the two clocks may be wrong: %w", err)
+	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "remote error" {
-		return fmt.Errorf("it does not accept our certificate; it may have expired, or we may have been removed: %w", err)
+		return fmt.Errorf("it does not accept our certificate; it may have expired by its clock, or we may have been removed: %w", err)
 	}
 	return err
 }

@@ -20,9 +20,11 @@ const maxContact = 64 << 10
 // what a utility gives its collector. It holds no secret, but whoever changes
 // it on the way decides who is trusted: hand it over as one hands over keys.
 type Contact struct {
-	Name      Name
-	URL       string // https://HOST:PORT
-	Authority *x509.Certificate
+	Name Name
+	URL  string // https://HOST:PORT
+	// Authorities vouch for the server: one, or several while the organisation
+	// goes over from one to the next.
+	Authorities []*x509.Certificate
 	// Root, in a TTP's contact, is the fingerprint of its root key.
 	Root *[32]byte
 	// For, in a TTP's contact, is the utility that it was written for.
@@ -33,7 +35,7 @@ type Contact struct {
 type contactDocument struct {
 	Name      string `json:"name"`
 	URL       string `json:"url"`
-	Authority string `json:"authority"` // PEM
+	Authority string `json:"authority"` // PEM, of one or several
 	Root      string `json:"root_fingerprint,omitempty"`
 	For       string `json:"for,omitempty"`
 }
@@ -46,8 +48,8 @@ func (c Contact) Validate() error {
 	if err := ValidateURL(c.URL); err != nil {
 		return err
 	}
-	if c.Authority == nil || !c.Authority.IsCA {
-		return fmt.Errorf("contact of %v: its certificate is not an authority's; take authority.crt from its folder", c.Name)
+	if err := checkAuthorities(c.Authorities); err != nil {
+		return fmt.Errorf("contact of %v: %w", c.Name, err)
 	}
 	return nil
 }
@@ -66,7 +68,7 @@ func ValidateURL(s string) error {
 func (c Contact) document() contactDocument {
 	d := contactDocument{
 		Name: c.Name.String(), URL: c.URL,
-		Authority: string(pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: c.Authority.Raw})),
+		Authority: string(EncodeCertificates(c.Authorities)),
 	}
 	if c.Root != nil {
 		d.Root = hex.EncodeToString(c.Root[:])
@@ -82,7 +84,7 @@ func (d contactDocument) contact() (c Contact, err error) {
 		return Contact{}, err
 	}
 	c.URL = d.URL
-	if c.Authority, err = ParseCertificate([]byte(d.Authority)); err != nil {
+	if c.Authorities, err = ParseAuthorities([]byte(d.Authority)); err != nil {
 		return Contact{}, fmt.Errorf("authority: %w", err)
 	}
 	if d.Root != "" {
@@ -139,7 +141,7 @@ func (c Credentials) Encode() ([]byte, error) {
 	}
 	return encodeDocument(credentialsDocument{
 		Server:      c.Server.document(),
-		Certificate: string(pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: c.Identity.Certificate().Raw})),
+		Certificate: string(EncodeCertificates([]*x509.Certificate{c.Identity.Certificate()})),
 		Key:         string(pem.EncodeToMemory(&pem.Block{Type: pemKey, Bytes: der})),
 	})
 }

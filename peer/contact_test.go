@@ -2,6 +2,7 @@ package peer_test
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -13,7 +14,7 @@ import (
 func contact(t *testing.T) peer.Contact {
 	t.Helper()
 	return peer.Contact{
-		Name: ttp, URL: "https://ttp.example:8450", Authority: authority(t, "trustee").Certificate,
+		Name: ttp, URL: "https://ttp.example:8450", Authorities: []*x509.Certificate{authority(t, "trustee").Certificate},
 		Root: &[32]byte{1, 2, 3}, For: utility,
 	}
 }
@@ -72,7 +73,7 @@ func TestParseContactRefuses(t *testing.T) {
 		{with("url", "http://ttp.example"), "want https://"},
 		{with("url", "https://user@ttp.example"), "want https://"},
 		{with("url", "https://ttp.example/path"), "want https://"},
-		{with("authority", "x"), "authority: want one PEM block"},
+		{with("authority", "x"), "authority: want one to 4 PEM blocks"},
 		{with("root_fingerprint", "00"), "root_fingerprint"},
 		{with("for", "x"), `"x"`},
 	} {
@@ -81,7 +82,7 @@ func TestParseContactRefuses(t *testing.T) {
 		}
 	}
 	c := contact(t)
-	c.Authority = leaf.Certificate()
+	c.Authorities = []*x509.Certificate{leaf.Certificate()}
 	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "authority.crt") {
 		t.Errorf("a server's certificate: %v", err)
 	}
@@ -90,7 +91,7 @@ func TestParseContactRefuses(t *testing.T) {
 func TestCredentials(t *testing.T) {
 	a := authority(t, "waterford")
 	c := peer.Credentials{
-		Server:   peer.Contact{Name: utility, URL: "https://utility.example:8440", Authority: a.Certificate},
+		Server:   peer.Contact{Name: utility, URL: "https://utility.example:8440", Authorities: []*x509.Certificate{a.Certificate}},
 		Identity: identity(t, a, collector, start),
 	}
 	b, err := c.Encode()
@@ -126,7 +127,7 @@ func FuzzParseContact(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	good, err := peer.Contact{Name: ttp, URL: "https://ttp.example", Authority: a.Certificate}.Encode()
+	good, err := peer.Contact{Name: ttp, URL: "https://ttp.example", Authorities: []*x509.Certificate{a.Certificate}}.Encode()
 	if err != nil {
 		f.Fatal(err)
 	}

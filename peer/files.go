@@ -18,8 +18,7 @@ import (
 
 // The files of a party's folder that this package keeps.
 const (
-	authorityCert = "authority.crt"
-	authorityKey  = "authority.key"
+	authorityBase = "authority"
 )
 
 // The kinds of PEM blocks.
@@ -30,20 +29,34 @@ const (
 
 // Save writes the authority to a folder: certificate readable by all, key by
 // the owner.
-func (a *Authority) Save(dir string) error {
-	if err := writePEM(filepath.Join(dir, authorityCert), pemCertificate, a.Certificate.Raw, 0o644); err != nil {
+func (a *Authority) Save(dir string) error { return a.save(dir, authorityBase) }
+
+func (a *Authority) save(dir, base string) error {
+	if err := writePEM(filepath.Join(dir, base+".crt"), pemCertificate, a.Certificate.Raw, 0o644); err != nil {
 		return err
 	}
-	return SaveKey(filepath.Join(dir, authorityKey), a.key)
+	return SaveKey(filepath.Join(dir, base+".key"), a.key)
 }
 
-// LoadAuthority reads what Save wrote.
+// LoadAuthority reads what Save wrote, and which authority was before.
 func LoadAuthority(dir string) (*Authority, error) {
-	cert, err := LoadCertificate(filepath.Join(dir, authorityCert))
+	a, err := loadAuthority(dir, authorityBase)
 	if err != nil {
 		return nil, err
 	}
-	key, err := LoadKey(filepath.Join(dir, authorityKey))
+	a.Former, err = LoadCertificate(filepath.Join(dir, formerCert))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return a, nil
+}
+
+func loadAuthority(dir, base string) (*Authority, error) {
+	cert, err := LoadCertificate(filepath.Join(dir, base+".crt"))
+	if err != nil {
+		return nil, err
+	}
+	key, err := LoadKey(filepath.Join(dir, base+".key"))
 	if err != nil {
 		return nil, err
 	}

@@ -97,6 +97,12 @@ func (id *Identity) Renew(a *Authority, now time.Time) error {
 	if !id.Due(now) {
 		return nil
 	}
+	return id.Recertify(a, now)
+}
+
+// Recertify has an authority of the party's own certify the key again, for the
+// same hosts.
+func (id *Identity) Recertify(a *Authority, now time.Time) error {
 	leaf := id.Certificate()
 	hosts := append([]string(nil), leaf.DNSNames...)
 	for _, ip := range leaf.IPAddresses {

@@ -124,7 +124,7 @@ func TestRefusedByClass(t *testing.T) {
 			return identity(t, g.authority, utility, start)
 		}},
 		{"removed certificate", peer.ErrRevoked, func(g *gate) *peer.Identity {
-			g.trust.PinKnown("waterford", peer.RoleUtility, g.authority.Certificate,
+			g.trust.PinKnown("waterford", peer.RoleUtility, g.authority.Certificates(),
 				func(peer.Name, *x509.Certificate) bool { return false })
 			return identity(t, g.authority, utility, start)
 		}},

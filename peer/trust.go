@@ -21,7 +21,7 @@ const (
 	ErrRevoked = wire.Class("revoked")
 )
 
-// Trust says which authority vouches for which organisation and role. It is
+// Trust says which authorities vouch for which organisation and role. It is
 // safe for concurrent use and may change while connections are served: every
 // request of a connection is checked against it anew.
 type Trust struct {
@@ -31,26 +31,27 @@ type Trust struct {
 
 // pin is what is known of an organisation in a role.
 type pin struct {
-	authority *x509.Certificate // nil if it was revoked
-	known     func(Name, *x509.Certificate) bool
+	authorities []*x509.Certificate // none if it was revoked
+	known       func(Name, *x509.Certificate) bool
 }
 
 // NewTrust trusts nobody.
 func NewTrust() *Trust { return &Trust{pinned: make(map[Name]*pin)} }
 
-// Pin lets an authority vouch for an organisation in a role, also after
-// [Trust.Revoke].
-func (t *Trust) Pin(org, role string, authority *x509.Certificate) {
-	t.PinKnown(org, role, authority, nil)
+// Pin lets authorities vouch for an organisation in a role, also after
+// [Trust.Revoke], and no others any more. There are several while the
+// organisation goes over from one to the next.
+func (t *Trust) Pin(org, role string, authorities ...*x509.Certificate) {
+	t.PinKnown(org, role, authorities, nil)
 }
 
 // PinKnown is Pin for a role of which each certificate must be known besides:
-// one that the authority has signed and known says no to is refused as revoked.
+// one that an authority has signed and known says no to is refused as revoked.
 // known is called from many goroutines, at each request.
-func (t *Trust) PinKnown(org, role string, authority *x509.Certificate, known func(Name, *x509.Certificate) bool) {
+func (t *Trust) PinKnown(org, role string, authorities []*x509.Certificate, known func(Name, *x509.Certificate) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.pinned[Name{Org: org, Role: role}] = &pin{authority: authority, known: known}
+	t.pinned[Name{Org: org, Role: role}] = &pin{authorities: authorities, known: known}
 }
 
 // Revoke lets nobody vouch for an organisation in a role any more.
@@ -68,14 +69,14 @@ func (t *Trust) pool() *x509.CertPool {
 	defer t.mu.RUnlock()
 	pool := x509.NewCertPool()
 	for _, p := range t.pinned {
-		if p.authority != nil {
-			pool.AddCert(p.authority)
+		for _, a := range p.authorities {
+			pool.AddCert(a)
 		}
 	}
 	return pool
 }
 
-// verify checks a certificate against the authority pinned for the name in it.
+// verify checks a certificate against the authorities pinned for the name in it.
 // The name that it returns beside an error is what the certificate claims.
 func (t *Trust) verify(cert *x509.Certificate, use x509.ExtKeyUsage, now time.Time) (Name, error) {
 	name, err := NameOf(cert)
@@ -86,11 +87,13 @@ func (t *Trust) verify(cert *x509.Certificate, use x509.ExtKeyUsage, now time.Ti
 	switch {
 	case p == nil:
 		return name, fmt.Errorf("%w: no authority is pinned for %v", ErrUntrusted, name)
-	case p.authority == nil:
+	case len(p.authorities) == 0:
 		return name, fmt.Errorf("%w: %v was removed", ErrRevoked, name)
 	}
 	roots := x509.NewCertPool()
-	roots.AddCert(p.authority)
+	for _, a := range p.authorities {
+		roots.AddCert(a)
+	}
 	_, err = cert.Verify(x509.VerifyOptions{
 		Roots: roots, CurrentTime: within(now, cert), KeyUsages: []x509.ExtKeyUsage{use},
 	})

@@ -16,11 +16,11 @@ import (
 
 // Utility is what the TTP knows of a utility.
 type Utility struct {
-	Number    wattveil.UCNumber
-	Org       string
-	Authority *x509.Certificate
-	Removed   bool
-	Meters    MeterCounts
+	Number      wattveil.UCNumber
+	Org         string
+	Authorities []*x509.Certificate // that vouch for it
+	Removed     bool
+	Meters      MeterCounts
 }
 
 // MeterCounts is how far meters have come.
@@ -31,9 +31,16 @@ type MeterCounts struct {
 }
 
 // AddUtility lets the utility of an organisation in, with certificates of its
-// own authority, and gives it a number. Adding it again changes the authority
-// and keeps the number, also if it was removed in between.
-func (t *TTP) AddUtility(ctx context.Context, org string, authority *x509.Certificate) (wattveil.UCNumber, error) {
+// own authorities, and gives it a number. Adding it again changes the
+// authorities and keeps the number, also if it was removed in between.
+func (t *TTP) AddUtility(ctx context.Context, org string, authorities ...*x509.Certificate) (wattveil.UCNumber, error) {
+	if len(authorities) == 0 {
+		return 0, fmt.Errorf("add utility %s: it has no authority", org)
+	}
+	var der []byte
+	for _, a := range authorities {
+		der = append(der, a.Raw...)
+	}
 	if err := (peer.Name{Org: org, Role: peer.RoleUtility}).Validate(); err != nil {
 		return 0, err
 	}
@@ -48,21 +55,21 @@ func (t *TTP) AddUtility(ctx context.Context, org string, authority *x509.Certif
 			return err
 		}
 		if found {
-			_, err = tx.ExecContext(ctx, `UPDATE utilities SET authority = ?, removed = NULL WHERE number = ?`, authority.Raw, number)
+			_, err = tx.ExecContext(ctx, `UPDATE utilities SET authority = ?, removed = NULL WHERE number = ?`, der, number)
 			return err
 		}
 		if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(number), 0) + 1 FROM utilities`).Scan(&number); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO utilities (number, org, authority, user_key) VALUES (?, ?, ?, ?)`,
-			number, org, authority.Raw, t.seal.Seal(userKeyContext(number), user.Bytes()))
+			number, org, der, t.seal.Seal(userKeyContext(number), user.Bytes()))
 		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("add utility %s: %w", org, err)
 	}
 	t.number(org, number)
-	t.pin(org, authority)
+	t.pin(org, authorities)
 	return number, nil
 }
 
@@ -81,9 +88,9 @@ func (t *TTP) RemoveUtility(ctx context.Context, org string) error {
 	return nil
 }
 
-func (t *TTP) pin(org string, authority *x509.Certificate) {
-	t.trust.Pin(org, peer.RoleUtility, authority)
-	t.trust.Pin(org, peer.RoleKGC, authority)
+func (t *TTP) pin(org string, authorities []*x509.Certificate) {
+	t.trust.Pin(org, peer.RoleUtility, authorities...)
+	t.trust.Pin(org, peer.RoleKGC, authorities...)
 }
 
 func (t *TTP) number(org string, number wattveil.UCNumber) {
@@ -112,7 +119,7 @@ func (t *TTP) loadUtilities(ctx context.Context) error {
 			t.trust.Revoke(u.Org, peer.RoleKGC)
 			continue
 		}
-		t.pin(u.Org, u.Authority)
+		t.pin(u.Org, u.Authorities)
 	}
 	return nil
 }
@@ -130,7 +137,7 @@ func (t *TTP) utilities(ctx context.Context) (list []Utility, err error) {
 		if err := rows.Scan(&u.Number, &u.Org, &der, &u.Removed); err != nil {
 			return nil, fmt.Errorf("list utilities: %w", err)
 		}
-		if u.Authority, err = x509.ParseCertificate(der); err != nil {
+		if u.Authorities, err = x509.ParseCertificates(der); err != nil {
 			return nil, fmt.Errorf("authority of utility %s: %w", u.Org, err)
 		}
 		list = append(list, u)

@@ -148,7 +148,7 @@ func Open(ctx context.Context, cfg Config) (*Utility, error) {
 		return nil, errors.Join(err, u.db.Close())
 	}
 	u.pool = newPool(cfg.PoolWindow, collectors, u.relay)
-	u.trust.PinKnown(cfg.Org, peer.RoleCollector, cfg.Authority.Certificate, u.knowsCollector)
+	u.trust.PinKnown(cfg.Org, peer.RoleCollector, cfg.Authority.Certificates(), u.knowsCollector)
 	u.server = peer.NewServer(peer.ServerConfig{
 		Identity: cfg.Identity, Trust: u.trust, Now: cfg.Now, Log: cfg.Log, Refused: cfg.Refused,
 	})

@@ -30,7 +30,7 @@ init from what the utility gave, with its settings in collector.toml. Settings
 can also be given in the environment, as WATTVEIL_COLLECTOR_ and the key in
 capitals, and as flags of serve.`
 	p.dirFlag(cmd)
-	cmd.AddCommand(p.newCollectorInit(), p.newCollectorServe())
+	cmd.AddCommand(p.newCollectorInit(), p.newCollectorServe(), p.newCollectorPeer())
 	return cmd
 }
 
@@ -129,6 +129,7 @@ type openCollector struct {
 	cfg    collectorConfig
 	queue  *queue.Queue
 	client *peer.Client
+	pinned *pinned
 	role   *collector.Collector
 }
 
@@ -143,13 +144,9 @@ func (p *party) openCollector(cfg collectorConfig, log *slog.Logger) (_ *openCol
 			err = errors.Join(err, o.close())
 		}
 	}()
-	raw, err := readSmall("utility", p.path(utilityContact))
+	contact, raw, err := p.readUtility()
 	if err != nil {
 		return nil, err
-	}
-	contact, err := peer.ParseContact(raw)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", p.path(utilityContact), err)
 	}
 	o.queue, err = queue.Open(l.File("queue"), queue.Options{
 		MaxFrames: cfg.Queue.MaxFrames, MaxBytes: cfg.Queue.MaxBytes, MaxQuarantine: cfg.Queue.MaxQuarantine, Log: log,
@@ -158,7 +155,8 @@ func (p *party) openCollector(cfg collectorConfig, log *slog.Logger) (_ *openCol
 		return nil, err
 	}
 	trust := peer.NewTrust()
-	trust.Pin(contact.Name.Org, contact.Name.Role, contact.Authority)
+	trust.Pin(contact.Name.Org, contact.Name.Role, contact.Authorities...)
+	o.pinned = &pinned{party: p, trust: trust, log: log, now: raw}
 	o.client = peer.NewClient(peer.ClientConfig{
 		Identity: l.identity, Trust: trust, Server: contact.Name, URL: strings.TrimSuffix(contact.URL, "/"),
 	})
@@ -212,6 +210,7 @@ func (o *openCollector) start(s *service, m *monitor.Monitor) error {
 	}
 	s.onStop(func(context.Context) error { return o.role.Close() })
 	s.run(o.role.Run)
+	s.run(o.pinned.loop)
 	c := &certificates{id: o.identity, dir: o.Path, log: s.log}
 	s.run(func(ctx context.Context) error {
 		return c.loop(ctx, maintainEvery, func(context.Context) error { return nil })

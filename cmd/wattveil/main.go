@@ -16,22 +16,54 @@ func main() {
 	os.Exit(run(newRoot(), os.Args[1:], os.Stderr))
 }
 
-// exitStopped is what shells call a command that Ctrl-C has ended.
-const exitStopped = 130
+// The exit codes other than 0.
+const (
+	exitFailed  = 1   // what was asked for failed or was refused
+	exitMisuse  = 2   // the command line is wrong, and nothing was done
+	exitStopped = 130 // what shells call a command that Ctrl-C has ended
+)
 
-// run executes a command line and returns the exit code: 0, or 1 with one line
-// on stderr, or 130 if it was stopped.
+// misuse is an error of the command line itself: a flag or an argument that is
+// missing or cannot be meant.
+type misuse string
+
+// Error implements error.
+func (m misuse) Error() string { return string(m) }
+
+// run executes a command line and returns the exit code, with one line on
+// stderr unless that is 0.
 func run(root *cobra.Command, args []string, stderr io.Writer) int {
 	root.SetArgs(args)
+	began := false
+	watchRuns(root, &began)
 	err := root.Execute()
 	if err == nil {
 		return 0
 	}
 	fmt.Fprintln(stderr, "wattveil: "+oneLine(err))
-	if errors.Is(err, errStopped) {
+	var wrong misuse
+	switch {
+	case errors.Is(err, errStopped):
 		return exitStopped
+	case !began, errors.As(err, &wrong):
+		return exitMisuse
+	default:
+		return exitFailed
 	}
-	return 1
+}
+
+// watchRuns notes that a command has begun: an error before is of the command
+// line, whose flags and arguments cobra checks first.
+func watchRuns(cmd *cobra.Command, began *bool) {
+	if do := cmd.RunE; do != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			*began = true
+			return do(cmd, args)
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		watchRuns(sub, began)
+	}
 }
 
 // oneLine joins an error of several lines, such as a list of suggestions.

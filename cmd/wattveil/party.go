@@ -80,6 +80,18 @@ func (p *party) lock(org string) (_ *locked, err error) {
 	return l, nil
 }
 
+// contact gives what the party tells the others of its server, at the time of
+// asking: its next authority may have been prepared meanwhile.
+func (p *party) contact(l *locked, url string) func() (peer.Contact, error) {
+	return func() (peer.Contact, error) {
+		authorities, err := peer.AnnouncedAuthorities(l.Path)
+		if err != nil {
+			return peer.Contact{}, fmt.Errorf("contact of %v: %w", l.identity.Name, err)
+		}
+		return peer.Contact{Name: l.identity.Name, URL: url, Authorities: authorities}, nil
+	}
+}
+
 // takeOver opens the folder for a server. A command that has it for a moment is
 // waited for; another server is not.
 func takeOver[T any](ctx context.Context, p *party, open func() (T, error)) (T, error) {

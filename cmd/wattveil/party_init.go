@@ -55,30 +55,6 @@ a copy of it in a safe place.`, p.what, p.file()),
 	return cmd
 }
 
-// newAuthority prints what other parties pin.
-func (p *party) newAuthority() *cobra.Command {
-	return &cobra.Command{
-		Use:   "authority",
-		Short: fmt.Sprintf("Print the certificate of the %s's authority, for the other parties", p.what),
-		Long: fmt.Sprintf(`Print the certificate of the %s's own authority in PEM. It is public: other parties
-pin it, so that they know the %[1]s's servers. It is the file authority.crt of the
-folder, which nobody else can enter.`, p.what),
-		Example: fmt.Sprintf("  wattveil %[1]s authority --dir %[1]s > example-%[1]s.crt", p.name),
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := p.needDir(); err != nil {
-				return err
-			}
-			b, err := readSmall("authority", p.path("authority.crt"))
-			if err != nil {
-				return err
-			}
-			_, err = cmd.OutOrStdout().Write(b)
-			return err
-		},
-	}
-}
-
 func checkOrg(name peer.Name) error {
 	if name.Org == "" {
 		return errors.New("--name is missing: name the organisation, such as example-energy")
@@ -145,17 +121,4 @@ func (p *party) makeKeys(ctx context.Context, dir string, name peer.Name, hosts 
 		return err
 	}
 	return t.Close()
-}
-
-// readAuthority reads an authority's certificate that an operator names.
-func readAuthority(path string) (*x509.Certificate, error) {
-	b, err := readSmall("--ca", path)
-	if err != nil {
-		return nil, err
-	}
-	cert, err := peer.ParseCertificate(b)
-	if err != nil {
-		return nil, fmt.Errorf("--ca %s: %w", path, err)
-	}
-	return cert, nil
 }

@@ -72,7 +72,7 @@ func (p *party) openTTP(ctx context.Context, cfg ttpConfig, log *slog.Logger, m 
 	}
 	o.api = api.Config{
 		TTP: o.role, Self: l.identity, Started: time.Now(),
-		Contact: peer.Contact{Name: l.identity.Name, URL: cfg.URL, Authority: l.authority.Certificate},
+		Contact: p.contact(l, cfg.URL),
 	}
 	return o, nil
 }
@@ -187,6 +187,7 @@ func (p *party) newTTPStatus() *cobra.Command {
 		}
 		rows := [][]string{
 			{"name", s.Name}, {"started", moment(&s.Started)}, {"certificate until", moment(&s.CertificateExpires)},
+			{"authority until", moment(&s.AuthorityExpires)},
 			{"root key", s.Root}, {"readings", fmt.Sprint(s.Readings)},
 			{"bills", fmt.Sprintf("%d given, %d refused", s.Bills, s.NoBills)},
 		}
@@ -257,11 +258,11 @@ func (p *party) addUtility(cmd *cobra.Command, name peer.Name, ca, out string) e
 	if err := name.Validate(); err != nil {
 		return err
 	}
-	authority, err := readAuthority(ca)
+	authorities, err := readAuthorities(ca)
 	if err != nil {
 		return err
 	}
-	in := api.NewUtility{Name: name.String(), Authority: api.EncodeAuthority(authority.Raw)}
+	in := api.NewUtility{Name: name.String(), Authority: string(peer.EncodeCertificates(authorities))}
 	return p.ask(p.ttpClient, func(ctx context.Context, c *operator.Client, w io.Writer) error {
 		var made api.Invitation
 		if err := c.Do(ctx, http.MethodPost, "/v1/utilities", in, &made); err != nil {
@@ -338,7 +339,7 @@ func (p *party) newTTPPeerAdd() *cobra.Command {
 		Long: `Pin the authority of a utility by the name in the utility's certificate. It lets
 the utility in as "wattveil ttp utility add" does, without an invitation. For a
 known utility it changes the authority: certificates of the one before are
-refused from then on.
+refused from then on, unless the file holds both.
 
 A TTP calls no utility, so that --url may be left out; it is checked and not kept.`,
 		Example: "  wattveil ttp peer add --ca utility-authority.crt --name wattveil://example-energy/utility --dir ttp",

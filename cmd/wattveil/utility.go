@@ -184,6 +184,7 @@ func printUtility(out io.Writer, s api.Status) error {
 		{"name", s.Name},
 		{"started", moment(&s.Started)},
 		{"certificate until", moment(&s.CertificateExpires)},
+		{"authority until", moment(&s.AuthorityExpires)},
 		{"meters", fmt.Sprintf("%d added, %d registered, %d enrolled, %d refused, %d draining, %d ended",
 			s.Meters.Added, s.Meters.Registered, s.Meters.Enrolled, s.Meters.Refused, s.Meters.Draining, s.Meters.Ended)},
 		{"posts", fmt.Sprint(s.Posts)},
@@ -295,7 +296,9 @@ the TTP's root key, which the enrolment then checks. Without one, give the
 certificate of the TTP's authority, the name in its certificate, and its address.
 
 Get either from the TTP itself, over a channel that nobody else can write to.
-A utility may have several TTPs; each meter belongs to one.`,
+For a known TTP this changes its authority or its address at once; while it goes
+over to a new authority, --ca holds both certificates. A utility may have several
+TTPs; each meter belongs to one.`,
 		Example: `  wattveil utility peer add --invitation invitation.json --dir utility
   wattveil utility peer add --ca ttp.crt --name wattveil://example-trust/ttp --url https://ttp.example:8450 --dir utility`,
 		Args: cobra.NoArgs,
@@ -342,11 +345,11 @@ func readContact(invitation, ca, name, at string) (peer.Contact, error) {
 	if slices.Contains([]string{ca, name, at}, "") {
 		return peer.Contact{}, errors.New("give --invitation, or all of --ca, --name and --url")
 	}
-	authority, err := readAuthority(ca)
+	authorities, err := readAuthorities(ca)
 	if err != nil {
 		return peer.Contact{}, err
 	}
-	c := peer.Contact{URL: at, Authority: authority}
+	c := peer.Contact{URL: at, Authorities: authorities}
 	if c.Name, err = peer.ParseName(name); err != nil {
 		return peer.Contact{}, fmt.Errorf("--name: %w", err)
 	}

@@ -59,7 +59,7 @@ func (p *party) openUtility(ctx context.Context, cfg utilityConfig, log *slog.Lo
 	}
 	o.api = api.Config{
 		Utility: o.role, Peers: o.peers, Self: l.identity, Started: time.Now(),
-		Server: peer.Contact{Name: l.identity.Name, URL: cfg.URL, Authority: l.authority.Certificate},
+		Server: p.contact(l, cfg.URL),
 	}
 	return o, nil
 }
@@ -107,6 +107,15 @@ const contactSuffix = ".json"
 func (c *contacts) Add(contact peer.Contact) error {
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return fmt.Errorf("keep TTP: %w", err)
+	}
+	known, err := c.List()
+	if err != nil {
+		return err
+	}
+	for _, k := range known {
+		if k.Name == contact.Name && contact.Root == nil {
+			contact.Root = k.Root // what its invitation said goes on to hold
+		}
 	}
 	b, err := contact.Encode()
 	if err != nil {
@@ -160,7 +169,7 @@ func (c *contacts) connect() error {
 
 func (c *contacts) connectTo(contact peer.Contact) {
 	trust := peer.NewTrust()
-	trust.Pin(contact.Name.Org, contact.Name.Role, contact.Authority)
+	trust.Pin(contact.Name.Org, contact.Name.Role, contact.Authorities...)
 	conn := peer.NewClient(peer.ClientConfig{Identity: c.identity, Trust: trust, Server: contact.Name, URL: strings.TrimSuffix(contact.URL, "/")})
 	c.mu.Lock()
 	defer c.mu.Unlock()

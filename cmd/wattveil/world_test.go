@@ -59,6 +59,7 @@ func (w *world) do(args ...string) string {
 // wait waits for a condition.
 func (w *world) wait(what string, done func() bool) {
 	w.Helper()
+	defer func(began time.Time) { w.Logf("%s: after %v", what, time.Since(began).Round(100*time.Millisecond)) }(time.Now())
 	for deadline := time.Now().Add(worldWaits); !done(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			w.Fatalf("%s: not so after %v", what, worldWaits)

@@ -8,8 +8,8 @@ package api
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
@@ -27,8 +27,8 @@ import (
 // Config is what the API acts on.
 type Config struct {
 	TTP     *ttp.TTP
-	Contact peer.Contact   // of the TTP itself, for its utilities
-	Self    *peer.Identity // of the TTP's server
+	Contact func() (peer.Contact, error) // of the TTP itself, for its utilities
+	Self    *peer.Identity               // of the TTP's server
 	Started time.Time
 }
 
@@ -43,6 +43,7 @@ type Status struct {
 	Name               string            `json:"name" doc:"wattveil://ORG/ttp"`
 	Started            time.Time         `json:"started"`
 	CertificateExpires time.Time         `json:"certificate_expires"`
+	AuthorityExpires   time.Time         `json:"authority_expires"`
 	Root               string            `json:"root_fingerprint" doc:"SHA-256 of the root key, which meters pin"`
 	Batches            uint64            `json:"batches" doc:"of messages, since the start"`
 	Readings           uint64            `json:"readings" doc:"made durable since the start"`
@@ -55,19 +56,19 @@ type Status struct {
 
 // Utility is a utility at the TTP.
 type Utility struct {
-	Number      uint32 `json:"uc_number"`
-	Name        string `json:"name" doc:"wattveil://ORG/utility"`
-	Authority   string `json:"authority_fingerprint" doc:"SHA-256 of its authority's certificate"`
-	Removed     bool   `json:"removed,omitempty"`
-	Enrolled    int    `json:"meters_enrolled"`
-	Keyed       int    `json:"meters_keyed" doc:"share session keys with the TTP"`
-	Unconfirmed int    `json:"meters_unconfirmed" doc:"of the keyed: neither claimed nor pinned"`
+	Number      uint32   `json:"uc_number"`
+	Name        string   `json:"name" doc:"wattveil://ORG/utility"`
+	Authorities []string `json:"authority_fingerprints" doc:"SHA-256 of the certificates of its authorities"`
+	Removed     bool     `json:"removed,omitempty"`
+	Enrolled    int      `json:"meters_enrolled"`
+	Keyed       int      `json:"meters_keyed" doc:"share session keys with the TTP"`
+	Unconfirmed int      `json:"meters_unconfirmed" doc:"of the keyed: neither claimed nor pinned"`
 }
 
 // NewUtility lets a utility in.
 type NewUtility struct {
 	Name      string `json:"name" doc:"wattveil://ORG/utility"`
-	Authority string `json:"authority" doc:"certificate of its authority, PEM"`
+	Authority string `json:"authority" doc:"certificates of its authority, and of the next one if there is one, PEM"`
 }
 
 // Invitation is what the utility is to be given.
@@ -115,11 +116,16 @@ func (a *api) status(ctx context.Context, _ *struct{}) (*output[Status], error) 
 	if err != nil {
 		return nil, refused(err)
 	}
+	contact, err := a.cfg.Contact()
+	if err != nil {
+		return nil, refused(err)
+	}
 	stats := a.cfg.TTP.Stats()
 	root := clpke.RootFingerprint(a.cfg.TTP.RootKey())
 	s := Status{
 		Name: a.cfg.Self.Name.String(), Started: a.cfg.Started, CertificateExpires: a.cfg.Self.Certificate().NotAfter,
-		Root: hex.EncodeToString(root[:]), Batches: stats.Batches, Readings: stats.Readings, Bills: stats.Bills, NoBills: stats.NoBills,
+		AuthorityExpires: contact.Authorities[0].NotAfter,
+		Root:             hex.EncodeToString(root[:]), Batches: stats.Batches, Readings: stats.Readings, Bills: stats.Bills, NoBills: stats.NoBills,
 		Verdicts: make(map[string]uint64), Refused: make(map[string]int64), Utilities: make([]Utility, len(utilities)),
 	}
 	for v, n := range stats.Verdicts {
@@ -129,14 +135,22 @@ func (a *api) status(ctx context.Context, _ *struct{}) (*output[Status], error) 
 		s.Refused[string(class)] = n
 	}
 	for i, u := range utilities {
-		fingerprint := sha256.Sum256(u.Authority.Raw)
 		s.Utilities[i] = Utility{
 			Number: uint32(u.Number), Name: peer.Name{Org: u.Org, Role: peer.RoleUtility}.String(),
-			Authority: hex.EncodeToString(fingerprint[:]), Removed: u.Removed,
+			Authorities: fingerprints(u.Authorities), Removed: u.Removed,
 			Enrolled: u.Meters.Enrolled, Keyed: u.Meters.Keyed, Unconfirmed: u.Meters.Unconfirmed,
 		}
 	}
 	return &output[Status]{s}, nil
+}
+
+func fingerprints(list []*x509.Certificate) []string {
+	out := make([]string, len(list))
+	for i, c := range list {
+		sum := sha256.Sum256(c.Raw)
+		out[i] = hex.EncodeToString(sum[:])
+	}
+	return out
 }
 
 func (a *api) addUtility(ctx context.Context, in *struct{ Body NewUtility }) (*output[Invitation], error) {
@@ -150,19 +164,19 @@ func (a *api) addUtility(ctx context.Context, in *struct{ Body NewUtility }) (*o
 	if name.Org == a.cfg.Self.Name.Org {
 		return nil, refused(errors.New("a TTP cannot be its own utility"))
 	}
-	authority, err := peer.ParseCertificate([]byte(in.Body.Authority))
+	authorities, err := peer.ParseAuthorities([]byte(in.Body.Authority))
 	if err != nil {
 		return nil, refused(fmt.Errorf("authority of %v: %w", name, err))
 	}
-	if !authority.IsCA {
-		return nil, refused(fmt.Errorf("authority of %v: the certificate is not an authority's; ask for authority.crt of its folder", name))
+	contact, err := a.cfg.Contact()
+	if err != nil {
+		return nil, refused(err)
 	}
-	number, err := a.cfg.TTP.AddUtility(ctx, name.Org, authority)
+	number, err := a.cfg.TTP.AddUtility(ctx, name.Org, authorities...)
 	if err != nil {
 		return nil, refused(err)
 	}
 	root := clpke.RootFingerprint(a.cfg.TTP.RootKey())
-	contact := a.cfg.Contact
 	contact.Root, contact.For = &root, name
 	document, err := contact.Encode()
 	if err != nil {
@@ -178,9 +192,4 @@ func (a *api) removeUtility(ctx context.Context, in *struct {
 		return nil, refused(err)
 	}
 	return nil, nil
-}
-
-// EncodeAuthority is a certificate in the form that [NewUtility] has it in.
-func EncodeAuthority(der []byte) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }

@@ -25,9 +25,9 @@ import (
 // Config is what the API acts on.
 type Config struct {
 	Utility *utility.Utility
-	Server  peer.Contact   // of the utility itself, for its collectors
-	Peers   Peers          // where contacts of TTPs are kept
-	Self    *peer.Identity // of the utility's server
+	Server  func() (peer.Contact, error) // of the utility itself, for its collectors
+	Peers   Peers                        // where contacts of TTPs are kept
+	Self    *peer.Identity               // of the utility's server
 	Started time.Time
 	Now     func() time.Time // time.Now if nil
 }

@@ -21,6 +21,7 @@ type Status struct {
 	Name               string            `json:"name" doc:"wattveil://ORG/utility"`
 	Started            time.Time         `json:"started"`
 	CertificateExpires time.Time         `json:"certificate_expires"`
+	AuthorityExpires   time.Time         `json:"authority_expires"`
 	Meters             Meters            `json:"meters"`
 	Posts              uint64            `json:"posts" doc:"of collectors, since the start"`
 	Verdicts           map[string]uint64 `json:"verdicts" doc:"on frames, since the start"`
@@ -86,10 +87,15 @@ func (a *api) status(ctx context.Context, _ *struct{}) (*output[Status], error) 
 	if err != nil {
 		return nil, refused(err)
 	}
+	server, err := a.cfg.Server()
+	if err != nil {
+		return nil, refused(err)
+	}
 	stats := a.cfg.Utility.Stats()
 	s := Status{
 		Name: a.cfg.Self.Name.String(), Started: a.cfg.Started,
 		CertificateExpires: a.cfg.Self.Certificate().NotAfter,
+		AuthorityExpires:   server.Authorities[0].NotAfter,
 		Meters:             Meters(counts), Posts: stats.Posts,
 		Verdicts: make(map[string]uint64), Refused: make(map[string]int64),
 		Collectors: a.collectors(),
@@ -151,11 +157,15 @@ func (a *api) addCollector(ctx context.Context, in *struct{ Body NewCollector })
 		return nil, huma.Error409Conflict(fmt.Sprintf(
 			"there is a collector %q already; to give it new credentials and refuse its old ones, say --replace", in.Body.Name))
 	}
+	server, err := a.cfg.Server()
+	if err != nil {
+		return nil, refused(err)
+	}
 	id, err := a.cfg.Utility.AddCollectorAt(ctx, in.Body.Name, in.Body.Address)
 	if err != nil {
 		return nil, refused(err)
 	}
-	document, err := peer.Credentials{Server: a.cfg.Server, Identity: id}.Encode()
+	document, err := peer.Credentials{Server: server, Identity: id}.Encode()
 	if err != nil {
 		return nil, refused(err)
 	}
