@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"math/bits"
 	"time"
 )
 
@@ -17,14 +18,9 @@ const (
 // that parties that lost a server together do not come back together. It
 // returns early, with the error of ctx, when ctx ends.
 func Backoff(ctx context.Context, n int) error {
-	d := lastBackoff
-	if n < 6 {
-		d = firstBackoff << n
-	}
 	var b [4]byte
 	_, _ = rand.Read(b[:]) // never fails
-	d = d/2 + time.Duration(uint64(d)*uint64(binary.BigEndian.Uint32(b[:]))>>32)
-	timer := time.NewTimer(d)
+	timer := time.NewTimer(backoff(n, binary.BigEndian.Uint32(b[:])))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -32,4 +28,15 @@ func Backoff(ctx context.Context, n int) error {
 	case <-timer.C:
 		return nil
 	}
+}
+
+// backoff is the n-th wait, from half to one and a half of what it is on
+// average, by a random number.
+func backoff(n int, random uint32) time.Duration {
+	d := lastBackoff
+	if n < 6 {
+		d = firstBackoff << n
+	}
+	part, _ := bits.Mul64(uint64(d), uint64(random)<<32) // of 2^64: the product does not fit one word
+	return d/2 + time.Duration(part)
 }

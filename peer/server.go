@@ -25,6 +25,9 @@ type ServerConfig struct {
 	Trust    *Trust
 	Now      func() time.Time // for certificates; time.Now if nil
 	MaxBody  int64            // of a request, bytes; wire.MaxBody if zero
+	// Timeout is how long a request may take to arrive, and its answer to go
+	// out, real time; 120 s if zero. Handshake and headers have a quarter of it.
+	Timeout time.Duration
 	Log      *slog.Logger     // discards if nil
 	// Refused, if set, is told the class of each connection and request that is
 	// refused, from many goroutines.
@@ -43,11 +46,9 @@ type Server struct {
 type Handler func(ctx context.Context, from Name, r *http.Request, body []byte) ([]byte, error)
 
 const (
-	headerTimeout = 30 * time.Second
-	readTimeout   = 120 * time.Second // of a whole body over a slow network
-	writeTimeout  = 120 * time.Second
-	idleTimeout   = 5 * time.Minute
-	maxHeader     = 16 << 10
+	requestTimeout = 120 * time.Second // for the largest body over a slow network
+	idleTimeout    = 5 * time.Minute
+	maxHeader      = 16 << 10
 )
 
 // NewServer makes a server without routes.
@@ -57,6 +58,9 @@ func NewServer(cfg ServerConfig) *Server {
 	}
 	if cfg.MaxBody == 0 {
 		cfg.MaxBody = wire.MaxBody
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = requestTimeout
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -68,9 +72,9 @@ func NewServer(cfg ServerConfig) *Server {
 	s.srv = &http.Server{
 		Handler:           http.HandlerFunc(s.route),
 		TLSConfig:         cfg.Trust.serverConfig(cfg.Identity, cfg.Now, s.refuseConnection),
-		ReadTimeout:       readTimeout,
-		ReadHeaderTimeout: headerTimeout,
-		WriteTimeout:      writeTimeout,
+		ReadTimeout:       cfg.Timeout,
+		ReadHeaderTimeout: cfg.Timeout / 4,
+		WriteTimeout:      cfg.Timeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          log.New(io.Discard, "", 0), // its lines carry addresses

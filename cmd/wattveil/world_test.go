@@ -31,7 +31,11 @@ type world struct {
 	dir string
 }
 
-func newWorld(t *testing.T) *world { return &world{T: t, dir: t.TempDir()} }
+// newWorld also has its test run beside others: it waits most of the time.
+func newWorld(t *testing.T) *world {
+	t.Parallel()
+	return &world{T: t, dir: t.TempDir()}
+}
 
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
