@@ -196,6 +196,19 @@ func (t *TTP) routes() {
 	}
 }
 
+// Ready tells why the TTP cannot do its work: its registry or the store of
+// readings does not answer.
+func (t *TTP) Ready(ctx context.Context) error {
+	var one int
+	if err := t.db.QueryRowContext(ctx, `SELECT count(*) FROM utilities`).Scan(&one); err != nil {
+		return fmt.Errorf("the registry does not answer: %w", err)
+	}
+	if _, _, err := t.cfg.Readings.LastCounter(ctx, wattveil.Meter{}, 0); err != nil {
+		return fmt.Errorf("the store of readings does not answer: %w", err)
+	}
+	return nil
+}
+
 // Server is the TTP's server for utilities; the caller gives it a listener.
 func (t *TTP) Server() *peer.Server { return t.server }
 

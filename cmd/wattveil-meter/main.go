@@ -4,6 +4,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,15 +17,49 @@ func main() {
 	os.Exit(run(newRoot(), os.Args[1:], os.Stderr))
 }
 
-// run executes a command line and returns the exit code: 0, or 1 with one line
-// on stderr.
+// The exit codes other than 0.
+const (
+	exitFailed = 1 // what was asked for failed or was refused
+	exitMisuse = 2 // the command line is wrong, and nothing was done
+)
+
+// misuse is an error of the command line itself: a flag or an argument that is
+// missing or cannot be meant.
+type misuse string
+
+// Error implements error.
+func (m misuse) Error() string { return string(m) }
+
+// run executes a command line and returns the exit code, with one line on
+// stderr unless that is 0.
 func run(root *cobra.Command, args []string, stderr io.Writer) int {
 	root.SetArgs(args)
-	if err := root.Execute(); err != nil {
-		fmt.Fprintln(stderr, "wattveil-meter: "+oneLine(err))
-		return 1
+	began := false
+	watchRuns(root, &began)
+	err := root.Execute()
+	if err == nil {
+		return 0
 	}
-	return 0
+	fmt.Fprintln(stderr, "wattveil-meter: "+oneLine(err))
+	var wrong misuse
+	if !began || errors.As(err, &wrong) {
+		return exitMisuse
+	}
+	return exitFailed
+}
+
+// watchRuns notes that a command has begun: an error before is of the command
+// line, whose flags and arguments cobra checks first.
+func watchRuns(cmd *cobra.Command, began *bool) {
+	if do := cmd.RunE; do != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			*began = true
+			return do(cmd, args)
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		watchRuns(sub, began)
+	}
 }
 
 // oneLine joins an error of several lines, such as a list of suggestions.

@@ -76,7 +76,10 @@ func loadConfig(cmd *cobra.Command) (runConfig, error) {
 	if err := layers.Load(&c); err != nil {
 		return c, err
 	}
-	return c, c.check()
+	if err := c.check(); err != nil {
+		return c, misuse(err.Error())
+	}
+	return c, nil
 }
 
 func (c runConfig) check() error {
@@ -120,7 +123,7 @@ func dataFlag(cmd *cobra.Command, dir *string) {
 // needData fails if no data folder is named, or if it is none.
 func needData(dir string) error {
 	if dir == "" {
-		return fmt.Errorf("name the meter's data folder with --data or in %s", dataVariable)
+		return misuse("name the meter's data folder with --data or in " + dataVariable)
 	}
 	info, err := os.Stat(dir)
 	if errors.Is(err, os.ErrNotExist) || err == nil && !info.IsDir() {

@@ -91,7 +91,7 @@ func (v verifyBill) run(stdin io.Reader, stdout io.Writer, file string) error {
 
 func (v verifyBill) verify(stdin io.Reader, file string) (bill.Verified, error) {
 	if v.keyFile == "" {
-		return bill.Verified{}, errors.New("--key is missing: give the file with the TTP's public keys (a JWKS), which the TTP publishes")
+		return bill.Verified{}, misuse("--key is missing: give the file with the TTP's public keys (a JWKS), which the TTP publishes")
 	}
 	if v.keyFile == "-" && file == "-" {
 		return bill.Verified{}, errors.New("both the keys and the bill are to come from standard input: give a file for one of them")

@@ -59,7 +59,7 @@ certificate. Delete the file afterwards.`,
 		}
 		values := flags.given()
 		if err := p.checkValues(values); err != nil {
-			return err
+			return misuse(err.Error())
 		}
 		contact, err := credentials.Server.Encode()
 		if err != nil {
@@ -79,7 +79,7 @@ certificate. Delete the file afterwards.`,
 
 func readCredentials(path string) (peer.Credentials, error) {
 	if path == "" {
-		return peer.Credentials{}, errors.New("--from is missing: give the file that the utility wrote with wattveil utility collector add")
+		return peer.Credentials{}, misuse("--from is missing: give the file that the utility wrote with wattveil utility collector add")
 	}
 	b, err := readSmall("--from", path)
 	if err != nil {
@@ -106,7 +106,10 @@ utility says that it is done. The certificate is renewed at the utility before i
 ends, and new files of it are taken without a restart. SIGTERM lets the post
 under way finish.
 
-Logs go to standard error. They hold no network address.`,
+/healthz answers while the process lives; /readyz while the folder can be written,
+the queue answers, the utility has answered since the start, and no frame waits
+longer than three intervals for it. Logs go to standard error. They hold no
+network address.`,
 		Example: "  wattveil collector serve --dir collector --listen :1883",
 		Args:    cobra.NoArgs,
 	}
@@ -220,6 +223,9 @@ func (o *openCollector) start(s *service, m *monitor.Monitor) error {
 
 // ready says what keeps the collector from handing on what it takes.
 func (o *openCollector) ready() error {
+	if err := o.Probe(); err != nil {
+		return err
+	}
 	s := o.role.Stats()
 	oldest, err := o.queue.Oldest()
 	switch {

@@ -214,7 +214,7 @@ func (p *party) path(name string) string { return filepath.Join(p.dir, name) }
 // needDir fails if no folder is named.
 func (p *party) needDir() error {
 	if p.dir == "" {
-		return fmt.Errorf("name the %s's folder with --dir or in %s", p.what, p.dirVariable())
+		return misusef("name the %s's folder with --dir or in %s", p.what, p.dirVariable())
 	}
 	return nil
 }

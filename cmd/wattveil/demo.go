@@ -134,7 +134,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	case "bool":
 		want = "true or false, or the flag alone"
 	}
-	return fmt.Errorf("--%s %q: want %s", invalid.GetFlag().Name, invalid.GetValue(), want)
+	return misusef("--%s %q: want %s", invalid.GetFlag().Name, invalid.GetValue(), want)
 }
 
 // errStopped is how a demo ends that a signal stopped before its bills.
@@ -185,7 +185,7 @@ func (d *demo) run(ctx context.Context) error {
 func (d *demo) check() error {
 	for flag, name := range map[string]string{"readings": d.readings, "tariff": d.tariffFile, "data": d.dir, "report": d.report} {
 		if d.given(flag) && name == "" {
-			return fmt.Errorf("--%s: want a name; leave the flag out for the default", flag)
+			return misusef("--%s: want a name; leave the flag out for the default", flag)
 		}
 	}
 	least := 1
@@ -194,19 +194,19 @@ func (d *demo) check() error {
 	}
 	switch {
 	case d.given("meters") && (d.meters < least || d.meters > maxMeters):
-		return fmt.Errorf("--meters %d: want %d to %d", d.meters, 1, maxMeters)
+		return misusef("--meters %d: want %d to %d", d.meters, 1, maxMeters)
 	case d.given("days") && d.days < least:
-		return fmt.Errorf("--days %d: want 1 or more", d.days)
+		return misusef("--days %d: want 1 or more", d.days)
 	case d.readings == "" && d.days > maxDays:
-		return fmt.Errorf("--days %d: want 1 to %d for simulated homes", d.days, maxDays)
+		return misusef("--days %d: want 1 to %d for simulated homes", d.days, maxDays)
 	case d.loss < 0 || d.loss > maxLoss || d.loss != d.loss:
-		return fmt.Errorf("--loss %v: want a share from 0 to %v", d.loss, maxLoss)
+		return misusef("--loss %v: want a share from 0 to %v", d.loss, maxLoss)
 	case d.collectors < 1 || d.collectors > maxCollectors:
-		return fmt.Errorf("--collectors %d: want 1 to %d", d.collectors, maxCollectors)
+		return misusef("--collectors %d: want 1 to %d", d.collectors, maxCollectors)
 	case d.given("columns") && d.readings == "":
-		return errors.New("--columns: simulated homes have none; give --readings too, or --meters instead")
+		return misuse("--columns: simulated homes have none; give --readings too, or --meters instead")
 	case d.given("columns") && len(d.columns) == 0:
-		return errors.New("--columns: names no column; leave the flag out for all")
+		return misuse("--columns: names no column; leave the flag out for all")
 	}
 	return nil
 }

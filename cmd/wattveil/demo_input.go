@@ -33,7 +33,7 @@ type input struct {
 func (d *demo) input() (*input, error) {
 	zone, err := tariff.LoadZone(d.zone)
 	if err != nil {
-		return nil, fmt.Errorf("--tz: %w; give an IANA name such as %s", err, defaultZone)
+		return nil, misusef("--tz: %v; give an IANA name such as %s", err, defaultZone)
 	}
 	in := &input{}
 	if in.tariff, err = d.tariff(); err != nil {
@@ -161,7 +161,7 @@ func (in *input) midnight(flag, date string, zone *time.Location) (time.Time, er
 	local := func(second int64) string { return time.Unix(second, 0).In(zone).Format(time.RFC3339) }
 	d, err := time.Parse(time.DateOnly, date)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%s %q: want a date such as %.10s", flag, date, local(in.start))
+		return time.Time{}, misusef("%s %q: want a date such as %.10s", flag, date, local(in.start))
 	}
 	t := startOfDay(d, zone)
 	if at := t.Unix(); at < in.start || at > in.end {

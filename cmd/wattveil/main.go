@@ -27,6 +27,8 @@ const (
 // missing or cannot be meant.
 type misuse string
 
+func misusef(format string, args ...any) error { return misuse(fmt.Sprintf(format, args...)) }
+
 // Error implements error.
 func (m misuse) Error() string { return string(m) }
 

@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -26,6 +28,7 @@ func TestMain(m *testing.M) {
 // Beside the usual commands they have two of their own:
 //
 //	refuses MESSAGE ARG...   wattveil ARG... fails with this one line and prints nothing
+//	misuses MESSAGE ARG...   the same, for a command line that is wrong by itself
 //	exec jsonget FILE PATH   prints a member of a JSON file, such as bills.0.total
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -33,17 +36,27 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               func(env *testscript.Env) error { return writeVectors(env.WorkDir) },
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"refuses": refuses},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"refuses": fails(exitFailed), "misuses": fails(exitMisuse),
+		},
 	})
 }
 
-func refuses(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: refuses MESSAGE ARG...")
+// fails is a script's command for a failure with an exit code.
+func fails(code int) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) < 2 {
+			ts.Fatalf("usage: refuses|misuses MESSAGE ARG...")
+		}
+		err := ts.Exec("wattveil", args[1:]...)
+		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != code {
+			ts.Fatalf("%v, want exit status %d: %s", err, code, ts.ReadFile("stderr"))
+		}
+		failedWith(ts, args)
 	}
-	if err := ts.Exec("wattveil", args[1:]...); err == nil {
-		ts.Fatalf("accepted")
-	}
+}
+
+func failedWith(ts *testscript.TestScript, args []string) {
 	want := "wattveil: " + strings.ReplaceAll(args[0], "$WORK", ts.Getenv("WORK")) + "\n"
 	if got := ts.ReadFile("stderr"); got != want {
 		ts.Fatalf("it says\n\t%swant\n\t%s", got, want)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/wattveil/wattveil/internal/config"
@@ -37,7 +38,12 @@ func (p *party) initialise(values map[string]string, fill func(dir string) error
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
+	defer func() {
+		if err != nil { // nothing that stops the next init; the lock is ours, so that all is ours
+			err = errors.Join(err, empty(p.dir))
+		}
+		err = errors.Join(err, lock.Close())
+	}()
 	if err := os.Chmod(p.dir, 0o700); err != nil { // it may have been made by somebody else
 		return fmt.Errorf("folder %s: %w", p.dir, err)
 	}
@@ -45,6 +51,16 @@ func (p *party) initialise(values map[string]string, fill func(dir string) error
 		return err
 	}
 	return config.Write(p.path(p.file()), fmt.Sprintf("Settings of a wattveil %s. A line without # overrides the default.", p.what), p.settings, values)
+}
+
+// empty removes what is in a folder, and leaves the folder.
+func empty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	failures := []error{err}
+	for _, e := range entries {
+		failures = append(failures, os.RemoveAll(filepath.Join(dir, e.Name())))
+	}
+	return errors.Join(failures...)
 }
 
 // locked is a party's folder that this process alone uses, with its keys.
@@ -165,7 +181,7 @@ func writeNew(path string, content []byte) error {
 // written has been made.
 func checkNew(path string) error {
 	if path == "" {
-		return errors.New("--out is missing: name the file to write; it holds secrets and gets mode 0600")
+		return misuse("--out is missing: name the file to write; it holds secrets and gets mode 0600")
 	}
 	if err := writeNew(path, nil); err != nil {
 		return err

@@ -43,7 +43,7 @@ a copy of it in a safe place.`, p.what, p.file()),
 		values := flags.given()
 		values["name"] = org
 		if err := errors.Join(checkOrg(name), checkHosts(hosts), p.checkValues(values)); err != nil {
-			return err
+			return misuse(err.Error())
 		}
 		if err := p.initialise(values, func(dir string) error { return p.makeKeys(cmd.Context(), dir, name, hosts) }); err != nil {
 			return err
@@ -57,21 +57,21 @@ a copy of it in a safe place.`, p.what, p.file()),
 
 func checkOrg(name peer.Name) error {
 	if name.Org == "" {
-		return errors.New("--name is missing: name the organisation, such as example-energy")
+		return misuse("--name is missing: name the organisation, such as example-energy")
 	}
 	if err := name.Validate(); err != nil {
-		return fmt.Errorf("--name: %w", err)
+		return misusef("--name: %v", err)
 	}
 	return nil
 }
 
 func checkHosts(hosts []string) error {
 	if len(hosts) == 0 {
-		return errors.New("--host: want at least one")
+		return misuse("--host: want at least one")
 	}
 	for _, h := range hosts {
 		if net.ParseIP(h) == nil && !isHostName(h) {
-			return fmt.Errorf("--host %q: want a DNS name or an IP address", h)
+			return misusef("--host %q: want a DNS name or an IP address", h)
 		}
 	}
 	return nil

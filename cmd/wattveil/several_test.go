@@ -233,8 +233,17 @@ func (w *world) checkMetrics(s *serving) {
 			w.Errorf("metrics of %s: %s is no count, size or time", s.dir, line)
 		}
 	}
-	for _, series := range []string{"wattveil_verdicts_total{", "wattveil_certificate_expires_seconds{"} {
-		if !strings.Contains(text, series) {
+	want := []string{"verdicts_total{", "certificate_expires_seconds{"}
+	switch kind, _, _ := strings.Cut(filepath.Base(s.dir), "-"); kind {
+	case "ttp":
+		want = append(want, "readings_total{", "batch_seconds_bucket{", `meters{role="ttp",state="keyed"}`, `meters{role="ttp",state="unconfirmed"}`)
+	case "utility":
+		want = append(want, "posts_total{", "batch_seconds_bucket{", `meters{role="utility",state="enrolled"}`)
+	default:
+		want = append(want, "queue_frames{", "queue_bytes{", "queue_age_seconds{", "connected_meters{")
+	}
+	for _, series := range want {
+		if !strings.Contains(text, "\nwattveil_"+series) {
 			w.Errorf("metrics of %s miss %s", s.dir, series)
 		}
 	}

@@ -101,10 +101,10 @@ type pricedMonth struct {
 func (c priceTariffs) run(stdin io.Reader, stdout io.Writer, files []string) error {
 	zone, err := tariff.LoadZone(c.zone)
 	if err != nil {
-		return fmt.Errorf("--tz: %w", err)
+		return misusef("--tz: %v", err)
 	}
 	if c.readings == "" {
-		return errors.New("--readings is missing: give a CSV file of homes")
+		return misuse("--readings is missing: give a CSV file of homes")
 	}
 	groups, err := c.tariffs(stdin, files)
 	if err != nil {
@@ -297,7 +297,7 @@ func (p *pricer) period(zone *time.Location, fromDate, toDate string) (from, to 
 		*d.at = t
 	}
 	if !from.Before(to) {
-		return from, to, fmt.Errorf("--from %s is not before --to %s", from.Format(time.DateOnly), to.Format(time.DateOnly))
+		return from, to, misusef("--from %s is not before --to %s", from.Format(time.DateOnly), to.Format(time.DateOnly))
 	}
 	return from, to, nil
 }

@@ -51,11 +51,11 @@ func (c importSeries) run(stdin io.Reader, stdout, stderr io.Writer, file string
 	}
 	factor, ok := factors[c.unit]
 	if !ok {
-		return fmt.Errorf("--unit %q: want kWh, MWh or cent", c.unit)
+		return misusef("--unit %q: want kWh, MWh or cent", c.unit)
 	}
 	zone, err := tariff.LoadZone(c.zone)
 	if err != nil {
-		return fmt.Errorf("--tz: %w", err)
+		return misusef("--tz: %v", err)
 	}
 	c.o.Location, c.o.Factor = zone, factor
 	in := stdin

@@ -111,7 +111,9 @@ func (p *party) newTTPServe() *cobra.Command {
 price and sign bills. Certificates are renewed before they end, and new files of
 them are taken without a restart. SIGTERM lets work under way finish.
 
-Logs go to standard error. They hold no reading and no network address.`,
+/healthz answers while the process lives; /readyz while its folder can be written
+and its registry and store of readings answer. Logs go to standard error. They
+hold no reading and no network address.`,
 		Example: `  wattveil ttp serve --dir ttp
   WATTVEIL_TTP_LOG_LEVEL=warn wattveil ttp serve --dir ttp --listen :8450`,
 		Args: cobra.NoArgs,
@@ -134,8 +136,9 @@ func (p *party) serveTTP(ctx context.Context, cfg ttpConfig, out, logs io.Writer
 	if err != nil {
 		return err
 	}
-	m := monitor.New(p.name, func(context.Context) error { return nil })
-	o, err := takeOver(ctx, p, func() (*openTTP, error) { return p.openTTP(ctx, cfg, s.log, m) })
+	var o *openTTP
+	m := monitor.New(p.name, func(ctx context.Context) error { return errors.Join(o.Probe(), o.role.Ready(ctx)) })
+	o, err = takeOver(ctx, p, func() (*openTTP, error) { return p.openTTP(ctx, cfg, s.log, m) })
 	if err != nil {
 		return err
 	}
@@ -240,10 +243,10 @@ place: hand them over in person, or compare fingerprints.`,
 	cmd.Flags().StringVar(&out, "out", "", "`file` to write, which must not exist")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if ca == "" {
-			return errors.New("--ca is missing: give authority.crt of the utility's folder")
+			return misuse("--ca is missing: give authority.crt of the utility's folder")
 		}
 		if out == "" {
-			return errors.New("--out is missing: name the file for the invitation")
+			return misuse("--out is missing: name the file for the invitation")
 		}
 		if err := checkNew(out); err != nil {
 			return err
@@ -351,14 +354,14 @@ A TTP calls no utility, so that --url may be left out; it is checked and not kep
 	f.StringVar(&at, "url", "", "`address` of the utility, https://HOST:PORT")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if ca == "" || name == "" {
-			return errors.New("give --ca and --name")
+			return misuse("give --ca and --name")
 		}
 		if err := peer.ValidateURL(at); at != "" && err != nil {
-			return fmt.Errorf("--url: %w", err)
+			return misusef("--url: %v", err)
 		}
 		parsed, err := peer.ParseName(name)
 		if err != nil {
-			return fmt.Errorf("--name: %w", err)
+			return misusef("--name: %v", err)
 		}
 		return p.addUtility(cmd, parsed, ca, "")
 	}

@@ -43,7 +43,9 @@ the place of names, and pass it on to the TTP. Certificates are renewed before
 they end, and new files of them are taken without a restart. SIGTERM lets work
 under way finish.
 
-Logs go to standard error. They hold no network address.`,
+/healthz answers while the process lives; /readyz while the folder can be written,
+the registry answers and all TTPs are enrolled. Logs go to standard error. They
+hold no network address.`,
 		Example: `  wattveil utility serve --dir utility
   WATTVEIL_UTILITY_LOG_FORMAT=json wattveil utility serve --dir utility --listen :8440`,
 		Args: cobra.NoArgs,
@@ -102,6 +104,9 @@ func (o *openUtility) start(s *service, m *monitor.Monitor) error {
 
 // ready says what the utility lacks to do its work.
 func (o *openUtility) ready(ctx context.Context) error {
+	if err := o.Probe(); err != nil {
+		return err
+	}
 	orgs := o.role.TTPs()
 	if len(orgs) == 0 {
 		return errors.New("no TTP is known: run wattveil utility peer add")
@@ -343,7 +348,7 @@ func readContact(invitation, ca, name, at string) (peer.Contact, error) {
 		return c, nil
 	}
 	if slices.Contains([]string{ca, name, at}, "") {
-		return peer.Contact{}, errors.New("give --invitation, or all of --ca, --name and --url")
+		return peer.Contact{}, misuse("give --invitation, or all of --ca, --name and --url")
 	}
 	authorities, err := readAuthorities(ca)
 	if err != nil {
@@ -351,7 +356,7 @@ func readContact(invitation, ca, name, at string) (peer.Contact, error) {
 	}
 	c := peer.Contact{URL: at, Authorities: authorities}
 	if c.Name, err = peer.ParseName(name); err != nil {
-		return peer.Contact{}, fmt.Errorf("--name: %w", err)
+		return peer.Contact{}, misusef("--name: %v", err)
 	}
 	return c, c.Validate()
 }

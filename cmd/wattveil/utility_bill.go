@@ -75,7 +75,7 @@ bill. A file appears when it is complete.`,
 	f.StringVar(&r.csvFile, "csv", "", "`file` for the bills' lines as CSV")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if r.period == "" {
-			return errors.New("--period is missing: name a month such as 2018-11, or FROM/TO")
+			return misuse("--period is missing: name a month such as 2018-11, or FROM/TO")
 		}
 		return p.ask(p.utilityClient, func(ctx context.Context, c *operator.Client, w io.Writer) error {
 			r.client, r.out, r.err = c, w, cmd.ErrOrStderr()
@@ -188,7 +188,7 @@ func (r *billRun) chooseTariff(ctx context.Context) (api.Tariff, error) {
 	case len(list) == 0:
 		return api.Tariff{}, errors.New("there is no tariff: put one with wattveil utility tariff put FILE")
 	case r.tariff == "":
-		return api.Tariff{}, fmt.Errorf("--tariff is missing: choose one of %s", strings.Join(ids, ", "))
+		return api.Tariff{}, misusef("--tariff is missing: choose one of %s", strings.Join(ids, ", "))
 	default:
 		return api.Tariff{}, fmt.Errorf("--tariff %s: there is no such tariff; there are %s", r.tariff, strings.Join(ids, ", "))
 	}
@@ -264,7 +264,7 @@ func (q *billQuery) values() (url.Values, error) {
 	}
 	if q.meter != "" {
 		if _, err := wattveil.ParseMeterID(q.meter); err != nil {
-			return nil, fmt.Errorf("--meter: %w", err)
+			return nil, misusef("--meter: %v", err)
 		}
 		v.Set("meter", q.meter)
 	}

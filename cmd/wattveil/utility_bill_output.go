@@ -24,7 +24,7 @@ func parsePeriod(text, zone string) (from, to time.Time, err error) {
 	if err != nil {
 		return from, to, fmt.Errorf("zone %q of the tariff: %w", zone, err)
 	}
-	bad := fmt.Errorf("--period %q: want a month such as 2018-11, or FROM/TO with dates such as 2018-11-01 or times such as 2018-11-01T00:00:00+01:00", text)
+	bad := misusef("--period %q: want a month such as 2018-11, or FROM/TO with dates such as 2018-11-01 or times such as 2018-11-01T00:00:00+01:00", text)
 	first, second, two := strings.Cut(text, "/")
 	if !two {
 		month, err := time.ParseInLocation("2006-01", text, loc)
@@ -42,7 +42,7 @@ func parsePeriod(text, zone string) (from, to time.Time, err error) {
 			return from, to, bad
 		}
 		if !from.Before(to) {
-			return from, to, fmt.Errorf("--period %q: it ends before it begins", text)
+			return from, to, misusef("--period %q: it ends before it begins", text)
 		}
 		return from, to, nil
 	}

@@ -52,7 +52,7 @@ meter tries them in turn, so that it moves to another one by itself.`,
 	f.BoolVar(&in.Unpinned, "unpinned", false, "leave the TTP's root key out, so that a claim has to confirm each meter")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if in.Count < 1 || in.Count > 10_000 {
-			return fmt.Errorf("--count %d: want 1 to 10000", in.Count)
+			return misusef("--count %d: want 1 to 10000", in.Count)
 		}
 		if err := checkNew(out); err != nil {
 			return err
@@ -112,7 +112,7 @@ becomes of it, or has become of it.`,
 		switch state {
 		case "", "added", "registered", "enrolled", "refused", "draining", "ended":
 		default:
-			return fmt.Errorf("--state %q: want added, registered, enrolled, refused, draining or ended", state)
+			return misusef("--state %q: want added, registered, enrolled, refused, draining or ended", state)
 		}
 		return p.ask(p.utilityClient, func(ctx context.Context, c *operator.Client, w io.Writer) error {
 			rows := [][]string{{"METER", "TTP", "STATE", "HEARD", "BY", "NOTE"}}
@@ -145,7 +145,7 @@ func orDash(s string) string {
 // meterPath is where the API has a meter.
 func meterPath(id string) (string, error) {
 	if _, err := wattveil.ParseMeterID(id); err != nil {
-		return "", err
+		return "", misuse(err.Error())
 	}
 	return "/v1/meters/" + url.PathEscape(id), nil
 }

@@ -46,11 +46,32 @@ func explain(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("folder %s cannot be written: %w; choose another or change its owner", path, err)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("folder %s: %w; make room on its disk", path, err)
 	case errors.Is(err, syscall.ENOTDIR):
 		return fmt.Errorf("folder %s: a file is in the way: %w", path, err)
 	default:
 		return fmt.Errorf("folder %s: %w", path, err)
 	}
+}
+
+// probeSize is as much as a probe writes, bytes: more than what is left of a
+// disk that is full for everything else.
+const probeSize = 64 << 10
+
+// Probe writes a file and removes it: whether a disk is full, over its quota or
+// read-only by now, nothing else tells.
+func (f *Folder) Probe() (err error) {
+	tmp, err := os.CreateTemp(f.Path, ".probe-*")
+	if err != nil {
+		return explain(f.Path, err)
+	}
+	defer func() { err = errors.Join(err, os.Remove(tmp.Name())) }()
+	_, err = tmp.Write(make([]byte, probeSize))
+	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return explain(f.Path, err)
+	}
+	return nil
 }
 
 // File is the path of a file in the folder.
