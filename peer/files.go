@@ -95,7 +95,7 @@ func LoadCertificate(path string) (*x509.Certificate, error) {
 	}
 	cert, err := ParseCertificate(raw)
 	if err != nil {
-		return nil, fmt.Errorf("certificate %s: %w", path, err)
+		return nil, fmt.Errorf("certificate %s: %w; restore it from a backup", path, err)
 	}
 	return cert, nil
 }
@@ -133,7 +133,7 @@ func LoadKey(path string) (*ecdsa.PrivateKey, error) {
 	}
 	key, err := parseKey(raw)
 	if err != nil {
-		return nil, fmt.Errorf("key %s: %w", path, err)
+		return nil, fmt.Errorf("key %s: %w; restore it from a backup", path, err)
 	}
 	return key, nil
 }

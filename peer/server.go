@@ -28,7 +28,7 @@ type ServerConfig struct {
 	// Timeout is how long a request may take to arrive, and its answer to go
 	// out, real time; 120 s if zero. Handshake and headers have a quarter of it.
 	Timeout time.Duration
-	Log      *slog.Logger     // discards if nil
+	Log     *slog.Logger // discards if nil
 	// Refused, if set, is told the class of each connection and request that is
 	// refused, from many goroutines.
 	Refused func(wire.Class)

@@ -200,7 +200,7 @@ func (u *Utility) loadKeys() (err error) {
 	}
 	raw, err := u.seal.Open(context, box)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: restore both from one backup", err)
 	}
 	u.master, err = kgc.ParseMasterKey(raw)
 	return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -104,6 +105,9 @@ func runMeters(ctx context.Context, c runConfig, out, logs io.Writer) (err error
 // at the first start.
 func deviceKey(c runConfig) (*vault.Key, error) {
 	if c.DeviceKey == "" {
+		if err := keyIsThere(c.Data); err != nil {
+			return nil, err
+		}
 		return vault.LoadOrMakeKey(filepath.Join(c.Data, deviceKeyFile))
 	}
 	key, err := vault.LoadKey(c.DeviceKey)
@@ -111,6 +115,19 @@ func deviceKey(c runConfig) (*vault.Key, error) {
 		return nil, fmt.Errorf("--device-key: %w", err)
 	}
 	return key, nil
+}
+
+// keyIsThere fails if a folder has meters and no key: a new one would not open
+// their vaults.
+func keyIsThere(dir string) error {
+	_, err := os.Stat(filepath.Join(dir, deviceKeyFile))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil // and what else is wrong with it, its reader tells
+	}
+	if entries, err := os.ReadDir(filepath.Join(dir, metersFolder)); err != nil || len(entries) == 0 {
+		return nil
+	}
+	return fmt.Errorf("--data: folder %s has meters and no %s: restore it from a backup, or name it with --device-key", dir, deviceKeyFile)
 }
 
 // serve runs the agents, and answers the other commands, until ctx ends.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -84,6 +85,14 @@ func readCredentials(path string) (peer.Credentials, error) {
 	b, err := readSmall("--from", path)
 	if err != nil {
 		return peer.Credentials{}, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return peer.Credentials{}, fmt.Errorf("--from: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return peer.Credentials{}, fmt.Errorf("--from: %s has mode %04o, so others could read the key in it: run chmod 600 %s, or get new ones with wattveil utility collector add --replace if somebody may have",
+			path, info.Mode().Perm(), path)
 	}
 	c, err := peer.ParseCredentials(b)
 	if err != nil {

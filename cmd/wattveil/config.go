@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/wattveil/wattveil/internal/config"
+	"github.com/wattveil/wattveil/internal/journal"
 	"github.com/wattveil/wattveil/internal/monitor"
 	"github.com/wattveil/wattveil/peer"
 	"github.com/wattveil/wattveil/utility"
@@ -21,8 +23,9 @@ import (
 
 // role is a kind of party that this command runs.
 type role struct {
-	name     string // as in commands, environment and certificates
-	what     string // for sentences
+	name     string   // as in commands, environment and certificates
+	what     string   // for sentences
+	files    []string // of a folder that init has made: none is ever made again
 	settings []config.Setting
 }
 
@@ -45,7 +48,9 @@ func commonSettings(metrics string) []config.Setting {
 }
 
 func utilityRole() *role {
-	return &role{name: peer.RoleUtility, what: "utility", settings: append([]config.Setting{
+	return &role{name: peer.RoleUtility, what: "utility", files: []string{
+		"authority.crt", "authority.key", "server.crt", "server.key", "seal.key", "kgc.key", "master.key", "utility.db",
+	}, settings: append([]config.Setting{
 		{Key: "name", Help: "the organisation, as in its certificates; fixed by init"},
 		{Key: "listen", Default: "127.0.0.1:8440", Help: "address to serve collectors on"},
 		{Key: "url", Default: "https://127.0.0.1:8440", Help: "where collectors reach this server, for their credentials"},
@@ -56,7 +61,9 @@ func utilityRole() *role {
 }
 
 func ttpRole() *role {
-	return &role{name: peer.RoleTTP, what: "TTP", settings: append([]config.Setting{
+	return &role{name: peer.RoleTTP, what: "TTP", files: []string{
+		"authority.crt", "authority.key", "server.crt", "server.key", "seal.key", "root.key", "bill.key", "ttp.db", "readings",
+	}, settings: append([]config.Setting{
 		{Key: "name", Help: "the organisation, as in its certificates; fixed by init"},
 		{Key: "listen", Default: "127.0.0.1:8450", Help: "address to serve utilities on"},
 		{Key: "url", Default: "https://127.0.0.1:8450", Help: "where utilities reach this server, for their invitations"},
@@ -66,7 +73,7 @@ func ttpRole() *role {
 }
 
 func collectorRole() *role {
-	return &role{name: peer.RoleCollector, what: "collector", settings: append([]config.Setting{
+	return &role{name: peer.RoleCollector, what: "collector", files: []string{"server.crt", "server.key", utilityContact}, settings: append([]config.Setting{
 		{Key: "listen", Default: "127.0.0.1:1883", Help: "address to serve meters on (MQTT 5)"},
 		{Key: "interval", Default: "15m", Help: "time between two posts to the utility, the same as in the utility's file"},
 		{Key: "queue.max_frames", Default: "1000000", Help: "frames to keep while the utility is away; meters keep the rest"},
@@ -90,6 +97,9 @@ func (c common) check() error {
 		if err := monitor.CheckAddress(c.Metrics); err != nil {
 			return fmt.Errorf("metrics: %w", err)
 		}
+	}
+	if _, err := journal.New(io.Discard, journal.Options{Format: c.Log.Format, Level: c.Log.Level}); err != nil {
+		return err
 	}
 	return atLeast("shutdown", c.Shutdown, 0)
 }

@@ -93,7 +93,6 @@ came before that, and 1 otherwise.`,
 			return d.runUntilSignal(cmd.Context())
 		},
 	}
-	cmd.SetFlagErrorFunc(flagError)
 	d.flags(cmd.Flags())
 	return cmd
 }

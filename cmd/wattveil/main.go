@@ -79,6 +79,7 @@ the utility to a trusted third party (TTP). The utility knows the customer and
 never a reading; the TTP sees the readings and never whose they are.`
 	root.SilenceUsage = true
 	root.SilenceErrors = true
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newDemo(),
 		newUtility(),

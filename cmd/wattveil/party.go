@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/wattveil/wattveil/internal/config"
@@ -25,6 +26,9 @@ func (p *party) initialise(values map[string]string, fill func(dir string) error
 		return err
 	}
 	entries, err := os.ReadDir(p.dir)
+	if errors.Is(err, syscall.ENOTDIR) {
+		return fmt.Errorf("folder %s: a file is in the way; name another folder", p.dir)
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("folder %s: %w", p.dir, err)
 	}
@@ -81,6 +85,9 @@ func (p *party) lock(org string) (_ *locked, err error) {
 			err = errors.Join(err, f.Close())
 		}
 	}()
+	if err := p.complete(); err != nil {
+		return nil, err
+	}
 	l := &locked{Folder: f}
 	if p.name != peer.RoleCollector {
 		if l.authority, err = peer.LoadAuthority(p.dir); err != nil {
@@ -106,6 +113,18 @@ func (p *party) contact(l *locked, url string) func() (peer.Contact, error) {
 		}
 		return peer.Contact{Name: l.identity.Name, URL: url, Authorities: authorities}, nil
 	}
+}
+
+// complete fails if a file of an initialised folder is gone. The roles would
+// make a new one, with which nothing of before fits: another key, or a registry
+// that knows nobody.
+func (p *party) complete() error {
+	for _, name := range p.files {
+		if _, err := os.Stat(p.path(name)); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("folder %s: %s is missing; restore the folder from a backup", p.dir, name)
+		}
+	}
+	return nil
 }
 
 // takeOver opens the folder for a server. A command that has it for a moment is

@@ -2,17 +2,19 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
+	"regexp"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/wattveil/wattveil/internal/config"
 	"github.com/wattveil/wattveil/peer"
+	readingspebble "github.com/wattveil/wattveil/readings/pebble"
 	"github.com/wattveil/wattveil/ttp"
 	"github.com/wattveil/wattveil/utility"
 )
@@ -77,10 +79,10 @@ func checkHosts(hosts []string) error {
 	return nil
 }
 
-// isHostName tells whether a certificate can name a host so.
-func isHostName(h string) bool {
-	return (&x509.Certificate{DNSNames: []string{h}}).VerifyHostname(h) == nil
-}
+// hostName is a DNS name as a certificate can hold it.
+var hostName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+
+func isHostName(h string) bool { return len(h) <= 253 && hostName.MatchString(h) }
 
 // checkValues refuses settings that serve would refuse.
 func (p *party) checkValues(values map[string]string) error {
@@ -115,6 +117,13 @@ func (p *party) makeKeys(ctx context.Context, dir string, name peer.Name, hosts 
 			return err
 		}
 		return u.Close()
+	}
+	store, err := readingspebble.Open(filepath.Join(dir, "readings"), readingspebble.Options{Logger: quiet})
+	if err != nil {
+		return err
+	}
+	if err := store.Close(); err != nil {
+		return err
 	}
 	t, err := ttp.Open(ctx, ttp.Config{Dir: dir, Name: name.Org, Authority: authority, Identity: id, Log: quiet})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,9 +76,25 @@ func (l Layers) Load(into any) error {
 		ErrorUnused:      true,
 	}})
 	if err != nil {
-		return fmt.Errorf("settings%s: %w", l.of(), err)
+		return fmt.Errorf("settings%s: %w", l.of(), explain(k, err))
 	}
 	return nil
+}
+
+// explain says which setting has a value of the wrong kind.
+func explain(k *koanf.Koanf, err error) error {
+	wrong, ok := errors.AsType[*mapstructure.DecodeError](err)
+	if !ok {
+		return err
+	}
+	want := "want a time such as 30s or 15m"
+	if parse, ok := errors.AsType[*mapstructure.ParseError](err); ok {
+		want = "want a whole number"
+		if parse.Expected.Kind() == reflect.Bool {
+			want = "want true or false"
+		}
+	}
+	return fmt.Errorf("%s %q: %s", wrong.Name(), fmt.Sprint(k.Get(wrong.Name())), want)
 }
 
 func (l Layers) of() string {
@@ -125,7 +142,7 @@ func (l Layers) file(k *koanf.Koanf) error {
 	}
 	read := koanf.New(delimiter)
 	if err := read.Load(rawbytes.Provider(raw), toml.Parser()); err != nil {
-		return fmt.Errorf("configuration file %s: %w", l.File, err)
+		return fmt.Errorf("configuration file %s%s: %w", l.File, position(err), err)
 	}
 	for _, key := range read.Keys() {
 		if !l.known(key) && !l.emptyTable(key, read.Get(key)) {
@@ -133,6 +150,19 @@ func (l Layers) file(k *koanf.Koanf) error {
 		}
 	}
 	return k.Merge(read)
+}
+
+// position is where in a file the parser has found something wrong.
+func position(err error) string {
+	var at interface {
+		error
+		Position() (row, column int)
+	}
+	if !errors.As(err, &at) {
+		return ""
+	}
+	row, column := at.Position()
+	return fmt.Sprintf(", line %d, column %d", row, column)
 }
 
 func (l Layers) environment(k *koanf.Koanf) error {

@@ -83,6 +83,33 @@ func TestUnwritable(t *testing.T) {
 	}
 }
 
+func TestProbe(t *testing.T) {
+	dir := t.TempDir()
+	f, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	for range 2 {
+		if err := f.Probe(); err != nil {
+			t.Error(err)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("a probe leaves %v, %v", entries, err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Probe(); err == nil {
+		t.Error("a folder that is gone: no error")
+	}
+	full := explain("/x", &os.PathError{Op: "write", Path: "/x/y", Err: syscall.ENOSPC})
+	if !strings.Contains(full.Error(), "make room on its disk") {
+		t.Error(full)
+	}
+}
+
 func TestWriteFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "state")

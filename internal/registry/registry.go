@@ -36,7 +36,7 @@ func Open(ctx context.Context, path string, migrations fs.FS) (*sql.DB, error) {
 		_, err = provider.Up(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("bring registry %s up to date: %w", path, err), db.Close())
+		return nil, errors.Join(fmt.Errorf("bring registry %s up to date: %w; if the file is damaged, restore it from a backup", path, err), db.Close())
 	}
 	return db, nil
 }

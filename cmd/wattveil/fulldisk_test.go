@@ -1,0 +1,119 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// disk mounts a small disk of its own at a folder, which ends with the test.
+func (w *world) disk(dir, size string) {
+	w.Helper()
+	if os.Geteuid() != 0 {
+		w.Skip("only root can mount a small disk to fill")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		w.Fatal(err)
+	}
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
+		w.Skipf("no small disk can be mounted here: %v: %s", err, out)
+	}
+	w.Cleanup(func() {
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			w.Errorf("umount: %v: %s", err, out)
+		}
+	})
+}
+
+func (w *world) remount(dir, options string) {
+	w.Helper()
+	if out, err := exec.Command("mount", "-o", "remount,"+options, dir).CombinedOutput(); err != nil {
+		w.Fatalf("remount: %v: %s", err, out)
+	}
+}
+
+// TestInitOnAFullDisk has init run out of room, and be read-only. It leaves
+// nothing that stops the next one.
+func TestInitOnAFullDisk(t *testing.T) {
+	w := newWorld(t)
+	disk := w.path("disk")
+	w.disk(disk, "32k")
+	for _, role := range []string{"utility", "ttp"} {
+		dir := filepath.Join(disk, role)
+		_, err := try(role, "init", "--dir", dir, "--name", role, "--metrics", "")
+		if err == nil || !strings.Contains(err.Error(), disk) {
+			t.Errorf("%s on a full disk: %v, want what could not be written", role, err)
+		}
+		if left, err := os.ReadDir(dir); err == nil && len(left) > 0 {
+			t.Errorf("%s has left %v", role, left)
+		}
+	}
+	w.remount(disk, "size=64m")
+	for _, role := range []string{"utility", "ttp"} {
+		w.do(role, "init", "--dir", filepath.Join(disk, role), "--name", role, "--metrics", "")
+	}
+	w.remount(disk, "ro")
+	for _, role := range []string{"utility", "ttp"} {
+		_, err := try(role, "serve", "--dir", filepath.Join(disk, role))
+		if err == nil || !strings.Contains(err.Error(), "cannot be written") {
+			t.Errorf("%s in a read-only folder: %v", role, err)
+		}
+	}
+	w.remount(disk, "rw")
+}
+
+// TestFullDisk fills a TTP's disk while readings come. It says so, takes
+// nothing that it could not keep, and goes on when there is room: each reading
+// is there once.
+func TestFullDisk(t *testing.T) {
+	w := newWorld(t)
+	dir := w.path("ttp-first")
+	w.disk(dir, "48m")
+	trust := w.newSite("ttp", "ttp-first")
+	trust.serving = &serving{world: w, dir: dir}
+	u := w.newSite("utility", "utility-a", "--interval", "1s", "--pool-window", "300ms", "--enrol-every", "1s")
+	u.serving = w.serveUtility(u.name, &counted{})
+	w.introduce(u, trust)
+	served := w.process("wattveil", "ttp", "serve", "--dir", dir) // its store may end the process
+	w.wait("the TTP is enrolled", func() bool { _, err := try("utility", "enrol", "--dir", u.dir); return err == nil })
+	collector, _ := w.collector(u, "north")
+	w.serveCollector(collector)
+	meters := w.meters(u, "field", 1, nil, []string{"--source", "sim", "--resolution", "1s"})
+	verdicts := func(of string) float64 { return u.metric(`wattveil_verdicts_total{role="utility",verdict="` + of + `"}`) }
+	w.wait("readings flow", func() bool { return verdicts("durable") > 3 })
+
+	filler, err := os.Create(filepath.Join(dir, "filler"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for block := make([]byte, 4096); err == nil; {
+		_, err = filler.Write(block)
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	later := verdicts("later")
+	w.wait("messages wait", func() bool { return verdicts("later") > later+1 })
+	if err := errors.Join(filler.Close(), os.Remove(filler.Name())); err != nil {
+		t.Fatal(err)
+	}
+	_ = end(served, syscall.SIGTERM) // or it has ended by itself, as its log says
+	again := w.process("wattveil", "ttp", "serve", "--dir", dir)
+	durable := verdicts("durable")
+	w.wait("readings flow again", func() bool { return verdicts("durable") > durable+3 })
+	if err := end(meters, syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	w.posts(u, "north")
+	kept := w.export("field", w.ids("field")[0], time.Unix(0, 0), time.Now().Add(time.Hour))
+	u.stop()
+	if err := end(again, syscall.SIGTERM); err != nil {
+		t.Errorf("the TTP after it had room again: %v", err)
+	}
+	w.checkStored(trust, kept)
+}
