@@ -185,6 +185,9 @@ type party struct {
 func (p *party) dirFlag(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringVar(&p.dir, "dir", os.Getenv(p.dirVariable()),
 		fmt.Sprintf("the %s's `folder` (environment: %s)", p.what, p.dirVariable()))
+	if err := cmd.MarkPersistentFlagDirname("dir"); err != nil {
+		panic(err) // the flag has just been added
+	}
 }
 
 // settingFlags are the flags of settings, by key.

@@ -84,7 +84,9 @@ func TestFullDisk(t *testing.T) {
 	collector, _ := w.collector(u, "north")
 	w.serveCollector(collector)
 	meters := w.meters(u, "field", 1, nil, []string{"--source", "sim", "--resolution", "1s"})
-	verdicts := func(of string) float64 { return u.metric(`wattveil_verdicts_total{role="utility",verdict="` + of + `"}`) }
+	verdicts := func(of string) float64 {
+		return u.metric(`wattveil_verdicts_total{role="utility",verdict="` + of + `"}`)
+	}
 	w.wait("readings flow", func() bool { return verdicts("durable") > 3 })
 
 	filler, err := os.Create(filepath.Join(dir, "filler"))

@@ -285,8 +285,9 @@ func (p *party) newTTPUtilityRemove() *cobra.Command {
 		Short: "Refuse a utility from now on",
 		Long: `Refuse a utility from now on, on open connections too. What the TTP holds of its
 meters stays, and so does its number: adding the utility again lets it go on.`,
-		Example: "  wattveil ttp utility remove example-energy --dir ttp",
-		Args:    oneName("ORG"),
+		Example:           "  wattveil ttp utility remove example-energy --dir ttp",
+		Args:              oneName("ORG"),
+		ValidArgsFunction: suggest(p.ttpClient, utilityNames),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return p.ask(p.ttpClient, func(ctx context.Context, c *operator.Client, w io.Writer) error {

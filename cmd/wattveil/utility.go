@@ -125,7 +125,7 @@ func (o *openUtility) ready(ctx context.Context) error {
 
 // ask runs a command of the operator: it connects to the utility, and do calls
 // it.
-func (p *party) ask(connect func(context.Context) (*operator.Client, func() error, error), do func(ctx context.Context, c *operator.Client, out io.Writer) error) func(*cobra.Command, []string) error {
+func (p *party) ask(connect connector, do func(ctx context.Context, c *operator.Client, out io.Writer) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) (err error) {
 		ctx, stop := untilSignal(cmd.Context())
 		defer stop()
@@ -269,8 +269,9 @@ func (p *party) newCollectorRemove() *cobra.Command {
 		Long: `Refuse a collector from now on, on open connections too. Frames that it still
 holds are not lost: its meters keep their readings until the TTP has them, and
 send them by another collector.`,
-		Example: "  wattveil utility collector remove north --dir utility",
-		Args:    oneName("NAME"),
+		Example:           "  wattveil utility collector remove north --dir utility",
+		Args:              oneName("NAME"),
+		ValidArgsFunction: suggest(p.utilityClient, collectorNames),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return p.ask(p.utilityClient, func(ctx context.Context, c *operator.Client, w io.Writer) error {

@@ -70,6 +70,7 @@ bill. A file appears when it is complete.`,
 	f := cmd.Flags()
 	f.StringVar(&r.period, "period", "", "what to bill")
 	f.StringVar(&r.tariff, "tariff", "", "`id` of the tariff, if several were put")
+	suggestFlag(cmd, "tariff", suggest(p.utilityClient, tariffNames))
 	f.StringVar(&r.meters, "meters", "", "`file` with one meter a line, - for standard input (default: all)")
 	f.StringVar(&r.jsonFile, "json", "", "`file` for the bills as JSON Lines")
 	f.StringVar(&r.csvFile, "csv", "", "`file` for the bills' lines as CSV")

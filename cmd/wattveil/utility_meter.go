@@ -48,6 +48,7 @@ meter tries them in turn, so that it moves to another one by itself.`,
 	f.IntVar(&in.Count, "count", 0, "`number` of meters, at most 10000")
 	f.StringVar(&out, "out", "", "`file` to write, which must not exist")
 	f.StringVar(&in.TTP, "ttp", "", "`organisation` of the meters' TTP, if there are several")
+	suggestFlag(cmd, "ttp", suggest(p.utilityClient, trusteeNames))
 	f.StringSliceVar(&in.Collectors, "collector", nil, "`addresses` of collectors, mqtt://HOST:PORT, tried in turn")
 	f.BoolVar(&in.Unpinned, "unpinned", false, "leave the TTP's root key out, so that a claim has to confirm each meter")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -108,6 +109,8 @@ becomes of it, or has become of it.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, one meter a line")
 	cmd.Flags().StringVar(&state, "state", "", "only meters in this `state`: added, registered, enrolled, refused, draining or ended")
+	suggestFlag(cmd, "state", cobra.FixedCompletions(
+		[]string{"added", "registered", "enrolled", "refused", "draining", "ended"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch state {
 		case "", "added", "registered", "enrolled", "refused", "draining", "ended":
@@ -158,6 +161,8 @@ func (p *party) newMeterShow() *cobra.Command {
 		Long:    "Show what the utility knows of a meter, which is named by its 16 hexadecimal digits.",
 		Example: "  wattveil utility meter show 0f3a5c7e91b2d4f6 --dir utility",
 		Args:    oneName("METER"),
+
+		ValidArgsFunction: suggest(p.utilityClient, meterNames),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -193,6 +198,8 @@ and keeps no earlier times.
 The exit code is 0 if the meter was heard of within --within, and 1 otherwise.`,
 		Example: "  wattveil utility meter ping 0f3a5c7e91b2d4f6 --within 1h --dir utility",
 		Args:    oneName("METER"),
+
+		ValidArgsFunction: suggest(p.utilityClient, meterNames),
 	}
 	cmd.Flags().DurationVar(&within, "within", 24*time.Hour, "how long ago a meter that is there was heard of at most")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -130,6 +130,7 @@ func (m *Monitor) Server() *http.Server {
 	return &http.Server{
 		Handler:           m.Handler(),
 		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       headerTimeout,
 		WriteTimeout:      writeTimeout,
 		ErrorLog:          log.New(io.Discard, "", 0), // its lines carry addresses
 	}

@@ -30,6 +30,7 @@ const (
 	MaxBody = 64 << 20
 
 	headerTimeout = 10 * time.Second
+	readTimeout   = time.Minute // of a whole request; answers take the time that the work takes
 	idleTimeout   = time.Minute
 )
 
@@ -77,6 +78,7 @@ func Server(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           http.MaxBytesHandler(h, MaxBody),
 		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
 		IdleTimeout:       idleTimeout,
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -80,6 +81,16 @@ type Invitation struct {
 // New makes the API's handler.
 func New(cfg Config) http.Handler {
 	mux := http.NewServeMux()
+	register(mux, cfg)
+	return mux
+}
+
+// Document is the API's description, as /openapi.json serves it, indented.
+func Document() ([]byte, error) {
+	return json.MarshalIndent(register(http.NewServeMux(), Config{}).OpenAPI(), "", "  ")
+}
+
+func register(mux *http.ServeMux, cfg Config) huma.API {
 	c := huma.DefaultConfig("wattveil TTP operator API", version)
 	c.DocsPath = ""      // its page would load scripts from elsewhere
 	c.CreateHooks = nil  // no links to schemas in the answers
@@ -90,7 +101,7 @@ func New(cfg Config) http.Handler {
 	huma.Register(h, operation("status", http.MethodGet, "/v1/status", "How the TTP does"), a.status)
 	huma.Register(h, operation("add-utility", http.MethodPost, "/v1/utilities", "Let a utility in, or give a known one another authority"), a.addUtility)
 	huma.Register(h, operation("remove-utility", http.MethodDelete, "/v1/utilities/{org}", "Refuse a utility from now on"), a.removeUtility)
-	return mux
+	return h
 }
 
 type api struct{ cfg Config }
@@ -99,13 +110,20 @@ func operation(id, method, path, summary string) huma.Operation {
 	return huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, MaxBodyBytes: maxBody}
 }
 
-// refused is an error as a problem with the status that fits it. The operator
-// may read its whole text.
-func refused(err error) error {
-	if errors.Is(err, wire.Unknown) {
+// refused is what is wrong with a request, as a problem. The operator may read
+// its whole text.
+func refused(err error) error { return huma.Error422UnprocessableEntity(err.Error()) }
+
+// failed is an error of the TTP's, as a problem with the status that fits it.
+func failed(err error) error {
+	switch {
+	case errors.Is(err, wire.Unknown):
 		return huma.Error404NotFound(err.Error())
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return huma.Error503ServiceUnavailable(err.Error())
+	default:
+		return huma.Error500InternalServerError(err.Error())
 	}
-	return huma.Error422UnprocessableEntity(err.Error())
 }
 
 // output is an answer with a body.
@@ -114,11 +132,11 @@ type output[T any] struct{ Body T }
 func (a *api) status(ctx context.Context, _ *struct{}) (*output[Status], error) {
 	utilities, err := a.cfg.TTP.Utilities(ctx)
 	if err != nil {
-		return nil, refused(err)
+		return nil, failed(err)
 	}
 	contact, err := a.cfg.Contact()
 	if err != nil {
-		return nil, refused(err)
+		return nil, failed(err)
 	}
 	stats := a.cfg.TTP.Stats()
 	root := clpke.RootFingerprint(a.cfg.TTP.RootKey())
@@ -170,11 +188,11 @@ func (a *api) addUtility(ctx context.Context, in *struct{ Body NewUtility }) (*o
 	}
 	contact, err := a.cfg.Contact()
 	if err != nil {
-		return nil, refused(err)
+		return nil, failed(err)
 	}
 	number, err := a.cfg.TTP.AddUtility(ctx, name.Org, authorities...)
 	if err != nil {
-		return nil, refused(err)
+		return nil, failed(err)
 	}
 	root := clpke.RootFingerprint(a.cfg.TTP.RootKey())
 	contact.Root, contact.For = &root, name
@@ -189,7 +207,7 @@ func (a *api) removeUtility(ctx context.Context, in *struct {
 	Org string `path:"org"`
 }) (*struct{}, error) {
 	if err := a.cfg.TTP.RemoveUtility(ctx, in.Org); err != nil {
-		return nil, refused(err)
+		return nil, failed(err)
 	}
 	return nil, nil
 }

@@ -10,6 +10,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
@@ -52,16 +53,26 @@ const version = "1.1.0"
 // New makes the API's handler.
 func New(cfg Config) http.Handler {
 	mux := http.NewServeMux()
-	a := &api{cfg}
-	h := humago.New(mux, Description())
-	a.registerParties(h)
-	a.registerMeters(h)
-	a.registerBilling(h)
+	register(mux, cfg)
 	return mux
 }
 
-// Description is the API's frame, without operations.
-func Description() huma.Config {
+// Document is the API's description, as /openapi.json serves it, indented.
+func Document() ([]byte, error) {
+	return json.MarshalIndent(register(http.NewServeMux(), Config{}).OpenAPI(), "", "  ")
+}
+
+func register(mux *http.ServeMux, cfg Config) huma.API {
+	a := &api{cfg}
+	h := humago.New(mux, frame())
+	a.registerParties(h)
+	a.registerMeters(h)
+	a.registerBilling(h)
+	return h
+}
+
+// frame is the API's description without operations.
+func frame() huma.Config {
 	c := huma.DefaultConfig("wattveil utility operator API", version)
 	c.DocsPath = ""      // its page would load scripts from elsewhere
 	c.CreateHooks = nil  // no links to schemas in the answers
@@ -95,6 +106,15 @@ func refused(err error) error {
 		status = http.StatusServiceUnavailable
 	}
 	return huma.NewError(status, err.Error())
+}
+
+// failed is an error of the utility's own, which no other request would mend.
+func failed(err error) error {
+	var class wire.Class
+	if errors.As(err, &class) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return refused(err)
+	}
+	return huma.Error500InternalServerError(err.Error())
 }
 
 // output is an answer with a body.
