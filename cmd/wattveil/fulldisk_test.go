@@ -93,18 +93,29 @@ func TestFullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = filler.Close() }) // or its disk stays
 	for block := make([]byte, 4096); err == nil; {
 		_, err = filler.Write(block)
 	}
 	if !errors.Is(err, syscall.ENOSPC) {
 		t.Fatal(err)
 	}
+	// The engines have some room of before, so that some readings may still be
+	// kept. Without the process, which a full disk may end, all have to wait.
+	log, err := os.ReadFile(served.Stdout.(*os.File).Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := trust.out.Write(log); err != nil { // says where its monitor is
+		t.Fatal(err)
+	}
+	trust.says(503, "disk")
 	later := verdicts("later")
+	_ = end(served, syscall.SIGTERM) // with an error if its store has failed
 	w.wait("messages wait", func() bool { return verdicts("later") > later+1 })
 	if err := errors.Join(filler.Close(), os.Remove(filler.Name())); err != nil {
 		t.Fatal(err)
 	}
-	_ = end(served, syscall.SIGTERM) // or it has ended by itself, as its log says
 	again := w.process("wattveil", "ttp", "serve", "--dir", dir)
 	durable := verdicts("durable")
 	w.wait("readings flow again", func() bool { return verdicts("durable") > durable+3 })

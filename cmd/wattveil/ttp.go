@@ -112,7 +112,8 @@ price and sign bills. Certificates are renewed before they end, and new files of
 them are taken without a restart. SIGTERM lets work under way finish.
 
 /healthz answers while the process lives; /readyz while its folder can be written
-and its registry and store of readings answer. Logs go to standard error. They
+and its registry and store of readings answer. A store whose disk was full takes
+nothing until the server is started again; meters keep their readings. Logs go to standard error. They
 hold no reading and no network address.`,
 		Example: `  wattveil ttp serve --dir ttp
   WATTVEIL_TTP_LOG_LEVEL=warn wattveil ttp serve --dir ttp --listen :8450`,
@@ -137,7 +138,7 @@ func (p *party) serveTTP(ctx context.Context, cfg ttpConfig, out, logs io.Writer
 		return err
 	}
 	var o *openTTP
-	m := monitor.New(p.name, func(ctx context.Context) error { return errors.Join(o.Probe(), o.role.Ready(ctx)) })
+	m := monitor.New(p.name, func(ctx context.Context) error { return o.ready(ctx) })
 	o, err = takeOver(ctx, p, func() (*openTTP, error) { return p.openTTP(ctx, cfg, s.log, m) })
 	if err != nil {
 		return err
@@ -168,6 +169,14 @@ func (o *openTTP) start(s *service, m *monitor.Monitor) error {
 	c := &certificates{id: o.identity, dir: o.Path, log: s.log}
 	s.run(func(ctx context.Context) error { return c.loop(ctx, maintainEvery, o.role.Maintain) })
 	return nil
+}
+
+// ready says what keeps the TTP from its work.
+func (o *openTTP) ready(ctx context.Context) error {
+	if err := o.store.Failed(); err != nil {
+		return fmt.Errorf("the store takes nothing until the server is started again: %w", err)
+	}
+	return errors.Join(o.Probe(), o.role.Ready(ctx))
 }
 
 func (p *party) newTTPStatus() *cobra.Command {

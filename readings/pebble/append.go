@@ -46,6 +46,17 @@ func (s *Store) Append(ctx context.Context, batch []readings.Block) error {
 	return nil
 }
 
+// Failed tells why the store takes nothing any more until it is opened again,
+// or nil if it takes what comes.
+func (s *Store) Failed() error {
+	s.write.Lock()
+	defer s.write.Unlock()
+	if s.failed == nil {
+		return nil
+	}
+	return fmt.Errorf("readings in %s: %w", s.dir, s.failed)
+}
+
 // commit writes a batch that put fills, and waits until it is durable. put gets
 // the next free stamp and returns the next free one after it.
 func (s *Store) commit(size int, put func(b *pebble.Batch, stamp uint64) (uint64, error)) error {
