@@ -182,7 +182,7 @@ type madeBill struct {
 	meter     wattveil.Meter
 	jws, salt string
 	secret    bill.Secret // of one that is fresh
-	fresh     bool // made by this request
+	fresh     bool        // made by this request
 	err       error
 }
 
