@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -154,6 +155,31 @@ func TestExportReportsFailedWrites(t *testing.T) {
 type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, os.ErrClosed }
+
+// A command line that is wrong by itself ends otherwise than what fails.
+func TestExitCodes(t *testing.T) {
+	for line, want := range map[string]int{
+		"":                                       0,
+		"--help":                                 0,
+		"sing":                                   exitMisuse,
+		"run --colour red":                       exitMisuse,
+		"run":                                    exitMisuse,
+		"run --provision x --data d --count":     exitMisuse,
+		"run --provision x --data d --retry 1ms": exitMisuse,
+		"status":                                 exitMisuse,
+		"export --data d a b":                    exitMisuse,
+		"run --provision none --data d":          exitFailed,
+		"status --data none":                     exitFailed,
+		"export --data none":                     exitFailed,
+	} {
+		root := newRoot()
+		root.SetOut(io.Discard)
+		var text strings.Builder
+		if code := run(root, strings.Fields(line), &text); code != want || strings.Count(text.String(), "\n") != min(want, 1) {
+			t.Errorf("wattveil-meter %s: exit code %d, %q; want %d", line, code, text.String(), want)
+		}
+	}
+}
 
 func TestFlags(t *testing.T) {
 	for status, want := range map[wattveil.Status]string{

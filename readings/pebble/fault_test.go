@@ -266,6 +266,9 @@ func TestFullDisk(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			if err := s.Failed(); err != nil {
+				t.Errorf("before: %v", err)
+			}
 			f.failures.Store(math.MaxInt64)
 			var wg sync.WaitGroup
 			for range writers {
@@ -276,6 +279,7 @@ func TestFullDisk(t *testing.T) {
 				})
 			}
 			wg.Wait()
+			wantText(t, s.Failed(), "readings in store", syscall.ENOSPC.Error())
 			if n := stored(t, s); n < acknowledged {
 				t.Errorf("%d batches can be read, want %d", n, acknowledged)
 			}
