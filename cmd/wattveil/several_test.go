@@ -220,15 +220,15 @@ func (w *world) checkMetrics(s *serving) {
 		if !strings.HasPrefix(line, "wattveil_") {
 			continue // Go's own figures and the process's
 		}
+		labels, value := line[:strings.LastIndexByte(line, ' ')], line[strings.LastIndexByte(line, ' ')+1:len(line)-1]
 		for what, found := range map[string]bool{
-			"the name of a meter": meterName.MatchString(line), "an address": addresses.MatchString(line),
+			"the name of a meter": meterName.MatchString(labels), "an address": addresses.MatchString(line),
 			"a party": strings.Contains(line, "utility-") || strings.Contains(line, "ttp-") || strings.Contains(line, "collector-"),
 		} {
 			if found {
 				w.Errorf("metrics of %s name %s: %s", s.dir, what, line)
 			}
 		}
-		value := line[strings.LastIndexByte(line, ' ')+1 : len(line)-1]
 		if v, err := strconv.ParseFloat(value, 64); err != nil || v >= 1<<32 { // a pseudonym here is larger
 			w.Errorf("metrics of %s: %s is no count, size or time", s.dir, line)
 		}
