@@ -116,7 +116,7 @@ func TestCertificatesAreRenewed(t *testing.T) {
 
 	// The TTP's key is issued anew, and the meter's session goes on.
 	serial := func() uint32 {
-		return jsonLines[api.Status](m.world, m.do("utility", "status", "--json", "--dir", m.utility.dir))[0].TTPs[0].Serial
+		return decodeLines[api.Status](m.world, m.do("utility", "status", "--json", "--dir", m.utility.dir))[0].TTPs[0].Serial
 	}
 	before := serial()
 	m.do("utility", "enrol", "--dir", m.utility.dir)

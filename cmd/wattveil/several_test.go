@@ -107,7 +107,7 @@ func TestSeveralParties(t *testing.T) {
 // enrolled is how many of a utility's meters its TTPs know.
 func (w *world) enrolled(u *site) (n int) {
 	w.Helper()
-	for _, m := range jsonLines[api.Meter](w, w.do("utility", "meter", "list", "--json", "--dir", u.dir)) {
+	for _, m := range decodeLines[api.Meter](w, w.do("utility", "meter", "list", "--json", "--dir", u.dir)) {
 		if m.State == "enrolled" {
 			n++
 		}
@@ -132,7 +132,7 @@ func (w *world) bills(u *site, from, to time.Time) []api.MeterBill {
 	if err != nil {
 		w.Fatal(err)
 	}
-	return jsonLines[api.MeterBill](w, string(content))
+	return decodeLines[api.MeterBill](w, string(content))
 }
 
 // checkBills compares the bills of a group of meters with what each meter has
@@ -193,7 +193,7 @@ func (w *world) export(group, id string, from, to time.Time) (rows []row) {
 // with keys and none unconfirmed, since their records pin its root key.
 func (w *world) checkCounts(t *site, want map[string]int) {
 	w.Helper()
-	list := jsonLines[ttpapi.Utility](w, w.do("ttp", "utility", "list", "--json", "--dir", t.dir))
+	list := decodeLines[ttpapi.Utility](w, w.do("ttp", "utility", "list", "--json", "--dir", t.dir))
 	if len(list) != len(want) {
 		w.Errorf("%s has %d utilities, want %d", t.name, len(list), len(want))
 	}
@@ -330,7 +330,7 @@ func (w *world) posts(u *site, name string) {
 	w.Helper()
 	began := time.Now()
 	w.wait(name+" posts", func() bool {
-		s := jsonLines[api.Status](w, w.do("utility", "status", "--json", "--dir", u.dir))[0]
+		s := decodeLines[api.Status](w, w.do("utility", "status", "--json", "--dir", u.dir))[0]
 		i := slices.IndexFunc(s.Collectors, func(c api.Collector) bool { return c.Name == name })
 		return i >= 0 && s.Collectors[i].LastPost != nil && s.Collectors[i].LastPost.After(began.Add(2*time.Second))
 	})
@@ -339,7 +339,7 @@ func (w *world) posts(u *site, name string) {
 // heardBy is the collector that last posted a message of a meter.
 func (w *world) heardBy(u *site, id string) string {
 	w.Helper()
-	return jsonLines[api.Meter](w, w.do("utility", "meter", "show", id, "--json", "--dir", u.dir))[0].Collector
+	return decodeLines[api.Meter](w, w.do("utility", "meter", "show", id, "--json", "--dir", u.dir))[0].Collector
 }
 
 // checkStored compares a TTP's store with what its only meter has kept: no

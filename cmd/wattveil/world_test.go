@@ -309,8 +309,8 @@ func (w *world) ids(name string) (list []string) {
 	return list
 }
 
-// jsonLines decodes the lines of a command's output.
-func jsonLines[T any](w *world, text string) (list []T) {
+// decodeLines decodes the lines of a command's output.
+func decodeLines[T any](w *world, text string) (list []T) {
 	w.Helper()
 	for line := range strings.Lines(text) {
 		var v T

@@ -108,8 +108,8 @@ func refused(err error) error {
 	return huma.NewError(status, err.Error())
 }
 
-// failed is an error of the utility's own, which no other request would mend.
-func failed(err error) error {
+// broken is an error of the utility's own, which no other request would mend.
+func broken(err error) error {
 	var class wire.Class
 	if errors.As(err, &class) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return refused(err)

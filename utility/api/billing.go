@@ -87,7 +87,7 @@ func (a *api) putTariff(ctx context.Context, in *struct {
 func (a *api) listTariffs(ctx context.Context, _ *struct{}) (*output[[]Tariff], error) {
 	list, err := a.cfg.Utility.Tariffs(ctx)
 	if err != nil {
-		return nil, failed(err)
+		return nil, broken(err)
 	}
 	out := make([]Tariff, len(list))
 	for i, t := range list {
@@ -264,7 +264,7 @@ func (a *api) listBills(ctx context.Context, in *struct {
 	}
 	list, err := a.cfg.Utility.Bills(ctx, q)
 	if err != nil {
-		return nil, failed(err)
+		return nil, broken(err)
 	}
 	out := BillList{Bills: make([]MeterBill, len(list))}
 	v := verifier{a.cfg.Utility, make(map[string]bill.KeySet)}

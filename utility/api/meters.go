@@ -161,7 +161,7 @@ func (a *api) listMeters(ctx context.Context, in *struct {
 }) (*output[MeterList], error) {
 	list, next, err := a.cfg.Utility.ListMeters(ctx, in.Mark, in.Limit)
 	if err != nil {
-		return nil, failed(err)
+		return nil, broken(err)
 	}
 	out := MeterList{Meters: make([]Meter, len(list)), Next: next}
 	for i, m := range list {
@@ -173,7 +173,7 @@ func (a *api) listMeters(ctx context.Context, in *struct {
 func (a *api) showMeter(ctx context.Context, in *struct{ MeterName }) (*output[Meter], error) {
 	m, err := in.find(ctx, a.cfg.Utility)
 	if err != nil {
-		return nil, failed(err)
+		return nil, refused(err)
 	}
 	return answer(describe(m)), nil
 }

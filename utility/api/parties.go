@@ -85,11 +85,11 @@ func (a *api) registerParties(h huma.API) {
 func (a *api) status(ctx context.Context, _ *struct{}) (*output[Status], error) {
 	counts, err := a.cfg.Utility.MeterCounts(ctx)
 	if err != nil {
-		return nil, failed(err)
+		return nil, broken(err)
 	}
 	server, err := a.cfg.Server()
 	if err != nil {
-		return nil, failed(err)
+		return nil, broken(err)
 	}
 	stats := a.cfg.Utility.Stats()
 	s := Status{
@@ -107,7 +107,7 @@ func (a *api) status(ctx context.Context, _ *struct{}) (*output[Status], error) 
 		s.Refused[string(class)] = n
 	}
 	if s.TTPs, err = a.ttps(ctx); err != nil {
-		return nil, failed(err)
+		return nil, broken(err)
 	}
 	return answer(s), nil
 }
@@ -159,11 +159,11 @@ func (a *api) addCollector(ctx context.Context, in *struct{ Body NewCollector })
 	}
 	server, err := a.cfg.Server()
 	if err != nil {
-		return nil, failed(err)
+		return nil, broken(err)
 	}
 	id, err := a.cfg.Utility.AddCollectorAt(ctx, in.Body.Name, in.Body.Address)
 	if err != nil {
-		return nil, failed(err)
+		return nil, broken(err)
 	}
 	document, err := peer.Credentials{Server: server, Identity: id}.Encode()
 	if err != nil {
@@ -185,7 +185,7 @@ func (a *api) removeCollector(ctx context.Context, in *struct {
 	Name string `path:"name"`
 }) (*struct{}, error) {
 	if err := a.cfg.Utility.RemoveCollector(ctx, in.Name); err != nil {
-		return nil, failed(err)
+		return nil, broken(err)
 	}
 	return nil, nil
 }
@@ -204,7 +204,7 @@ func (a *api) addTTP(_ context.Context, in *struct{ Body NewTTP }) (*struct{}, e
 		return nil, refused(errors.New("a utility cannot be its own TTP"))
 	}
 	if err := a.cfg.Peers.Add(c); err != nil {
-		return nil, failed(err)
+		return nil, broken(err)
 	}
 	return nil, nil
 }
@@ -218,7 +218,7 @@ func (a *api) enrol(ctx context.Context, _ *struct{}) (*output[[]TTP], error) {
 	}
 	list, err := a.ttps(ctx)
 	if err != nil {
-		return nil, failed(err)
+		return nil, broken(err)
 	}
 	return answer(list), nil
 }
