@@ -46,6 +46,8 @@ type Config struct {
 	// Save. Without one nothing is renewed.
 	Identity *peer.Identity
 	Save     func(*peer.Identity) error
+	// TLS has meters connect over TLS, with the certificate of Identity.
+	TLS bool
 
 	// Held, if set, is called for each frame when it is durable and before it
 	// is acknowledged. It may keep the frame and must not change it.
@@ -81,6 +83,9 @@ func Open(cfg Config) (*Collector, error) {
 	if cfg.Queue == nil || cfg.Utility == nil || cfg.RosterFile == "" {
 		return nil, errors.New("open collector: want a queue, a utility and a file for the roster")
 	}
+	if cfg.TLS && cfg.Identity == nil {
+		return nil, errors.New("open collector: TLS wants an identity")
+	}
 	if cfg.Interval == 0 {
 		cfg.Interval = defaultInterval
 	}
@@ -112,7 +117,11 @@ func (c *Collector) Serve(l net.Listener) error {
 	if c.closed || c.broker != nil {
 		return errors.New("serve meters: the collector is closed or serves already")
 	}
-	b, err := broker.Serve(l, broker.Config{Authenticate: c.authenticate, Receive: c.receive, Log: c.cfg.Log})
+	cfg := broker.Config{Authenticate: c.authenticate, Receive: c.receive, Log: c.cfg.Log}
+	if c.cfg.TLS {
+		cfg.TLS = c.cfg.Identity.ServerTLS()
+	}
+	b, err := broker.Serve(l, cfg)
 	if err != nil {
 		return fmt.Errorf("serve meters: %w", err)
 	}

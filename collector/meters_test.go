@@ -9,10 +9,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/collector"
 	"github.com/wattveil/wattveil/link"
+	"github.com/wattveil/wattveil/peer"
 	"github.com/wattveil/wattveil/wire"
 )
 
@@ -89,6 +91,34 @@ func TestHeld(t *testing.T) {
 	}
 	if got := f.forward(t); got.Durable != 2 || f.queue.Len() != 0 {
 		t.Errorf("forwarded %+v, %d left", got, f.queue.Len())
+	}
+}
+
+func TestMetersOverTLS(t *testing.T) {
+	authority, err := peer.NewAuthority("utility.example", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := peer.NewIdentity(authority, peer.Name{Org: "utility.example", Role: peer.RoleCollector, Instance: "north"}, nil, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := open(t, func(c *collector.Config) { c.TLS, c.Identity = true, id })
+	f.admit(t)
+	c, err := link.Dial(link.Config{
+		Brokers: []string{strings.Replace(f.serve(t), "mqtt:", "mqtts:", 1)}, ID: meter, Password: password,
+		Authority: authority.Certificate, Domain: "utility.example",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	await(t, c)
+	if err := c.Publish(t.Context(), frame(meter, "x")); err != nil {
+		t.Fatal(err)
+	}
+	if s := f.Stats(); s.Held != 1 || s.Connected != 1 {
+		t.Errorf("%+v", s)
 	}
 }
 

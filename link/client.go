@@ -2,10 +2,11 @@ package link
 
 import (
 	"context"
-	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/url"
 	"sync"
 	"time"
@@ -18,12 +19,19 @@ import (
 
 // Config says how a meter reaches its collectors.
 type Config struct {
-	Brokers    []string // mqtt:// or mqtts:// addresses, tried in turn
-	ID         wattveil.MeterID
-	Password   string
-	TLS        *tls.Config   // for mqtts://
-	AckTimeout time.Duration // real time to wait for a PUBACK; 10 s if zero
-	Log        *slog.Logger  // discards if nil
+	Brokers  []string // mqtt:// or mqtts:// addresses, tried in turn
+	ID       wattveil.MeterID
+	Password string
+	// Authority signs the certificates of collectors, which name Domain as
+	// theirs; for mqtts:// addresses.
+	Authority *x509.Certificate
+	Domain    string
+	// Spread is within what time the first connection is begun, so that a
+	// network of meters that start together does not call at once.
+	Spread     time.Duration
+	Now        func() time.Time // for certificates; time.Now if nil
+	AckTimeout time.Duration    // real time to wait for a PUBACK; 10 s if zero
+	Log        *slog.Logger     // discards if nil
 }
 
 // Errors of [Client.Publish]. Neither says that the frame was not taken: only
@@ -61,6 +69,7 @@ type Client struct {
 	ready      chan struct{}      // closed while subscribed
 	session    context.Context    // until the present connection is lost
 	disconnect context.CancelFunc // ends session
+	why        error              // the last attempt to connect failed, if it did
 }
 
 // Dial starts to connect and returns at once. It fails only if the
@@ -72,7 +81,10 @@ func Dial(cfg Config) (*Client, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	urls, err := parseBrokers(cfg.Brokers)
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	urls, err := cfg.parseBrokers()
 	if err != nil {
 		return nil, err
 	}
@@ -92,15 +104,18 @@ func Dial(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-func parseBrokers(brokers []string) ([]*url.URL, error) {
-	if len(brokers) == 0 {
+func (cfg *Config) parseBrokers() ([]*url.URL, error) {
+	if len(cfg.Brokers) == 0 {
 		return nil, errors.New("link: no collector given; name at least one mqtt://HOST:PORT")
 	}
-	urls := make([]*url.URL, len(brokers))
-	for i, b := range brokers {
+	urls := make([]*url.URL, len(cfg.Brokers))
+	for i, b := range cfg.Brokers {
 		u, err := url.Parse(b)
 		if err != nil || u.Host == "" || (u.Scheme != "mqtt" && u.Scheme != "mqtts") {
 			return nil, fmt.Errorf("link: collector address %q: want mqtt://HOST:PORT or mqtts://HOST:PORT", b)
+		}
+		if u.Scheme == "mqtts" && cfg.Authority == nil {
+			return nil, fmt.Errorf("link: collector address %q: the authority of its certificate is not known; have the meter provisioned anew", b)
 		}
 		urls[i] = u
 	}
@@ -110,20 +125,53 @@ func parseBrokers(brokers []string) ([]*url.URL, error) {
 func (c *Client) pahoConfig(urls []*url.URL) autopaho.ClientConfig {
 	return autopaho.ClientConfig{
 		ServerUrls:           urls,
-		TlsCfg:               c.cfg.TLS,
+		TlsCfg:               c.cfg.tlsConfig(),
 		KeepAlive:            keepAliveSeconds,
 		ConnectPacketBuilder: c.connect,
 		ConnectTimeout:       connectTimeout,
-		ReconnectBackoff:     autopaho.NewExponentialBackoff(minBackoff, maxBackoff, firstBackoff, backoffFactor),
+		ReconnectBackoff:     c.backoff(),
 		OnConnectionUp:       c.connectionUp,
 		OnConnectionDown:     c.connectionDown,
-		OnConnectError:       func(error) { c.cfg.Log.Debug("no connection to the collector", "meter", c.cfg.ID) },
+		OnConnectError:       c.notConnected,
 		ClientConfig: paho.ClientConfig{
 			ClientID:          c.cfg.ID.String(),
 			PacketTimeout:     c.cfg.AckTimeout,
 			OnPublishReceived: []func(paho.PublishReceived) (bool, error){c.received},
 		},
 	}
+}
+
+// backoff is how long to wait before an attempt to connect. All waits are
+// random: meters that lose their collector together come back one by one.
+func (c *Client) backoff() func(attempt int) time.Duration {
+	again := autopaho.NewExponentialBackoff(minBackoff, maxBackoff, firstBackoff, backoffFactor)
+	first := true // one goroutine asks
+	return func(attempt int) time.Duration {
+		switch {
+		case attempt > 0:
+			return again(attempt)
+		case first:
+			first = false
+			return upTo(c.cfg.Spread)
+		default:
+			return upTo(firstBackoff)
+		}
+	}
+}
+
+func upTo(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return rand.N(d)
+}
+
+// notConnected keeps why, for whoever waits.
+func (c *Client) notConnected(err error) {
+	c.cfg.Log.Debug("no connection to the collector", "meter", c.cfg.ID)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.why = explain(err)
 }
 
 // connect fills in the CONNECT packet. Every connection starts anew: what was
@@ -139,7 +187,7 @@ func (c *Client) connect(p *paho.Connect, _ *url.URL) (*paho.Connect, error) {
 func (c *Client) connectionUp(conn *autopaho.ConnectionManager, _ *paho.Connack) {
 	ctx, cancel := context.WithCancel(c.ctx)
 	c.mu.Lock()
-	c.session, c.disconnect = ctx, cancel
+	c.session, c.disconnect, c.why = ctx, cancel, nil
 	c.mu.Unlock()
 	go c.subscribe(ctx, conn)
 }
@@ -225,8 +273,15 @@ func (c *Client) Await(ctx context.Context) error {
 	case <-c.ctx.Done():
 		return fmt.Errorf("link of meter %v: %w", c.cfg.ID, errClosed)
 	case <-ctx.Done():
-		return fmt.Errorf("link of meter %v to %v: %w", c.cfg.ID, c.cfg.Brokers, ctx.Err())
+		return fmt.Errorf("link of meter %v to %v: %w", c.cfg.ID, c.cfg.Brokers, errors.Join(c.failure(), ctx.Err()))
 	}
+}
+
+// failure is why there is no connection, if an attempt has failed.
+func (c *Client) failure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.why
 }
 
 // Publish sends a frame and returns nil once the collector has acknowledged

@@ -124,6 +124,17 @@ func (id *Identity) Request() ([]byte, error) {
 	return der, nil
 }
 
+// ServerTLS is the TLS of a server that asks its clients for no certificate, as
+// a collector's towards its meters. Each connection gets the certificate that
+// is in force when it begins.
+func (id *Identity) ServerTLS() *tls.Config {
+	return &tls.Config{
+		MinVersion:             tls.VersionTLS13,
+		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return id.certificate(), nil },
+		SessionTicketsDisabled: true, // who comes again checks the certificate again
+	}
+}
+
 func (id *Identity) privateKey() *ecdsa.PrivateKey {
 	id.mu.RLock()
 	defer id.mu.RUnlock()

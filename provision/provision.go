@@ -4,12 +4,15 @@ package provision
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/url"
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/wire"
@@ -22,6 +25,9 @@ type Record struct {
 	Secret     wire.Secret
 	Collectors []string // mqtt:// or mqtts:// addresses, tried in turn
 	Domain     string   // collector domain of the link password
+	// Authority signs the collectors' certificates; nil if no address is
+	// mqtts://.
+	Authority *x509.Certificate
 	// KGC is the key that signs the utility's key statements, as a compressed
 	// point.
 	KGC [wire.PointSize]byte
@@ -36,6 +42,7 @@ type document struct {
 	Secret     string   `json:"s_sm_uc"` // base64
 	Collectors []string `json:"collectors"`
 	Domain     string   `json:"collector_domain"`
+	Authority  []byte   `json:"collector_authority,omitempty"`  // base64, DER
 	KGC        string   `json:"kgc_key"`                        // base64, compressed point
 	Root       string   `json:"ttp_root_fingerprint,omitempty"` // hexadecimal SHA-256 of the SubjectPublicKeyInfo
 }
@@ -45,6 +52,9 @@ func (r Record) Encode() ([]byte, error) {
 	d := document{
 		Meter: r.Meter.String(), Secret: base64.StdEncoding.EncodeToString(r.Secret.Bytes()),
 		Collectors: r.Collectors, Domain: r.Domain, KGC: base64.StdEncoding.EncodeToString(r.KGC[:]),
+	}
+	if r.Authority != nil {
+		d.Authority = r.Authority.Raw
 	}
 	if r.Root != nil {
 		d.Root = hex.EncodeToString(r.Root[:])
@@ -59,6 +69,9 @@ func Parse(b []byte) (Record, error) {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&d); err != nil {
 		return Record{}, fmt.Errorf("provisioning record: %w", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return Record{}, errors.New("provisioning record: there is something after its end")
 	}
 	r := Record{Collectors: d.Collectors, Domain: d.Domain}
 	var err error
@@ -84,11 +97,49 @@ func Parse(b []byte) (Record, error) {
 		}
 		r.Root = (*[32]byte)(root)
 	}
-	if len(r.Collectors) == 0 {
-		return Record{}, errors.New("provisioning record: collectors: want at least one mqtt:// address")
+	if err := r.parseCollectors(d); err != nil {
+		return Record{}, fmt.Errorf("provisioning record: %w", err)
 	}
 	return r, nil
 }
+
+// parseCollectors reads how to reach the collectors, and what to know them by.
+func (r *Record) parseCollectors(d document) (err error) {
+	if len(d.Authority) > 0 {
+		if r.Authority, err = x509.ParseCertificate(d.Authority); err != nil || !r.Authority.IsCA {
+			return errors.New("collector_authority: want an authority's certificate, DER in base64")
+		}
+	}
+	if len(r.Collectors) == 0 {
+		return errors.New("collectors: want at least one mqtt:// or mqtts:// address")
+	}
+	for _, address := range r.Collectors {
+		overTLS, err := OverTLS(address)
+		if err != nil {
+			return fmt.Errorf("collectors: %w", err)
+		}
+		if overTLS && r.Authority == nil {
+			return fmt.Errorf("collectors: %s needs collector_authority: have the meter provisioned anew", address)
+		}
+	}
+	return nil
+}
+
+// OverTLS checks a collector's address, and tells whether it is one over TLS.
+func OverTLS(address string) (bool, error) {
+	u, err := url.Parse(address)
+	if err != nil || (u.Scheme != plain && u.Scheme != secured) || u.Hostname() == "" || u.Port() == "" || u.User != nil ||
+		u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
+		return false, fmt.Errorf("address %q: want mqtt://HOST:PORT, or mqtts://HOST:PORT over TLS", address)
+	}
+	return u.Scheme == secured, nil
+}
+
+// The schemes of a collector's address.
+const (
+	plain   = "mqtt"
+	secured = "mqtts"
+)
 
 // LinkPassword is the meter's password at its collectors.
 func (r Record) LinkPassword() string { return r.Secret.LinkPassword(r.Meter, r.Domain) }

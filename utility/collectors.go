@@ -17,7 +17,7 @@ import (
 // Collector is what the utility knows of one of its collectors.
 type Collector struct {
 	Instance string
-	Address  string    // mqtt://HOST:PORT for meters, if known
+	Address  string    // mqtt:// or mqtts://HOST:PORT for meters, if known
 	LastPost time.Time // since the start; zero if there was none
 }
 

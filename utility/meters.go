@@ -3,6 +3,7 @@ package utility
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"database/sql"
 	"encoding/binary"
 	"fmt"
@@ -49,8 +50,12 @@ func (u *Utility) AddMetersOf(ctx context.Context, ttp string, n int, collectors
 			return err
 		}
 		for i := range records { // each has its own serial, so that a collector can learn of any number in parts
-			records[i] = u.newRecord(collectors, root)
-			if err := u.insertMeter(ctx, tx, records[i], serial+int64(i), t.org, sql.NullInt64{}); err != nil {
+			r, err := u.newRecord(collectors, root)
+			if err != nil {
+				return err
+			}
+			records[i] = r
+			if err := u.insertMeter(ctx, tx, r, serial+int64(i), t.org, sql.NullInt64{}); err != nil {
 				return err
 			}
 		}
@@ -68,11 +73,12 @@ func nextRoster(ctx context.Context, tx *sql.Tx) (serial int64, err error) {
 	return serial, err
 }
 
-func (u *Utility) newRecord(collectors []string, root *[32]byte) provision.Record {
+func (u *Utility) newRecord(collectors []string, root *[32]byte) (provision.Record, error) {
+	authority, err := u.collectorAuthority(collectors)
 	return provision.Record{
 		Meter: u.cfg.Names.MeterID(), Secret: wire.NewSecret(), Collectors: collectors,
-		Domain: u.cfg.Org, KGC: clpke.PublicKeyPoint(&u.signer.PublicKey), Root: root,
-	}
+		Domain: u.cfg.Org, Authority: authority, KGC: clpke.PublicKeyPoint(&u.signer.PublicKey), Root: root,
+	}, err
 }
 
 func (u *Utility) insertMeter(ctx context.Context, tx *sql.Tx, r provision.Record, serial int64, ttp string, predecessor sql.NullInt64) error {
@@ -81,6 +87,21 @@ func (u *Utility) insertMeter(ctx context.Context, tx *sql.Tx, r provision.Recor
 		`INSERT INTO meters (id_sm, secret, password_hash, roster, added, ttp, predecessor) VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6)`,
 		int64(r.Meter), u.seal.Seal(secretContext(r.Meter), r.Secret.Bytes()), hash[:], serial, ttp, predecessor)
 	return err
+}
+
+// collectorAuthority is what meters know collectors by: nil if no address is one
+// over TLS.
+func (u *Utility) collectorAuthority(addresses []string) (*x509.Certificate, error) {
+	for _, address := range addresses {
+		overTLS, err := provision.OverTLS(address)
+		if err != nil {
+			return nil, fmt.Errorf("collector: %w", err)
+		}
+		if overTLS {
+			return u.cfg.Authority.Certificate, nil
+		}
+	}
+	return nil, nil
 }
 
 func secretContext(id wattveil.MeterID) string { return "meters.secret " + id.String() }

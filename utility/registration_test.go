@@ -309,3 +309,22 @@ func TestManyRegistrations(t *testing.T) {
 		t.Errorf("%+v, %v", n, err)
 	}
 }
+
+// Meters are given what they know collectors by if they are to call one over
+// TLS, and not otherwise.
+func TestRecordsOfMetersOverTLS(t *testing.T) {
+	r := newRig(t, nil)
+	for address, want := range map[string]bool{"mqtt://127.0.0.1:1883": false, "mqtts://127.0.0.1:8883": true} {
+		records, err := r.AddMeters(t.Context(), 1, []string{address}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := records[0].Authority
+		if (got != nil) != want || want && !got.Equal(r.authority.Certificate) {
+			t.Errorf("%s: authority given: %v", address, got != nil)
+		}
+	}
+	if _, err := r.AddMeters(t.Context(), 1, []string{"127.0.0.1:1883"}, nil); err == nil || !strings.Contains(err.Error(), "want mqtt://HOST:PORT") {
+		t.Errorf("added a meter with a bad address: %v", err)
+	}
+}

@@ -112,7 +112,9 @@ func (u *Utility) ReplaceMeter(ctx context.Context, id wattveil.MeterID, collect
 		if err != nil {
 			return err
 		}
-		record = u.newRecord(collectors, root)
+		if record, err = u.newRecord(collectors, root); err != nil {
+			return err
+		}
 		return u.insertMeter(ctx, tx, record, serial, s.ttp, sql.NullInt64{Int64: int64(id), Valid: true})
 	})
 	if err != nil {

@@ -64,7 +64,8 @@ func (d *device) open(i int, c runConfig, key *vault.Key, h *homes, log *slog.Lo
 		return err
 	}
 	d.link, err = link.Dial(link.Config{
-		Brokers: d.record.Collectors, ID: d.record.Meter, Password: d.record.LinkPassword(), Log: log,
+		Brokers: d.record.Collectors, ID: d.record.Meter, Password: d.record.LinkPassword(),
+		Authority: d.record.Authority, Domain: d.record.Domain, Spread: c.Spread, Log: log,
 	})
 	if err != nil {
 		return err

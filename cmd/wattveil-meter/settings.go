@@ -19,6 +19,7 @@ const (
 
 	day         = 24 * time.Hour
 	maxRingDays = 400
+	maxSpread   = time.Hour
 )
 
 // settings of run. None is a secret: what is secret stands in files that they
@@ -34,6 +35,7 @@ func settings() []config.Setting {
 		{Key: "device_key", Help: "file or pipe with the 32 bytes that seal the vault; without it the data folder has one"},
 		{Key: "ring_days", Default: "40", Help: "days of readings that are kept"},
 		{Key: "retry", Default: "30m", Help: "how long to wait for an answer before asking again"},
+		{Key: "spread", Default: "0s", Help: "within what time of the start the meters connect, so that many do not call at once"},
 		{Key: "log.level", Default: "info", Help: "least severe lines to log: debug, info, warn or error"},
 		{Key: "log.format", Default: "text", Help: "form of the log: text or json"},
 	}
@@ -49,6 +51,7 @@ type runConfig struct {
 	DeviceKey  string        `koanf:"device_key"`
 	RingDays   int           `koanf:"ring_days"`
 	Retry      time.Duration `koanf:"retry"`
+	Spread     time.Duration `koanf:"spread"`
 	Log        struct {
 		Level  string `koanf:"level"`
 		Format string `koanf:"format"`
@@ -97,6 +100,8 @@ func (c runConfig) check() error {
 		return fmt.Errorf("--ring-days %d: want 1 to %d", c.RingDays, maxRingDays)
 	case c.History < 0 || c.History > time.Duration(c.RingDays)*day:
 		return fmt.Errorf("--history %v: want 0 to the %d days of the ring", c.History, c.RingDays)
+	case c.Spread < 0 || c.Spread > maxSpread:
+		return fmt.Errorf("--spread %v: want 0s to %v", c.Spread, maxSpread)
 	case c.Retry < time.Second:
 		return fmt.Errorf("--retry %v: want 1s or more", c.Retry)
 	}

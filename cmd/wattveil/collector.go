@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -112,7 +113,8 @@ func (p *party) newCollectorServe() *cobra.Command {
 		Long: `Take messages from meters, keep them on the disk before they are acknowledged, and
 post them to the utility every interval. A message leaves the disk when the
 utility says that it is done. The certificate is renewed at the utility before it
-ends, and new files of it are taken without a restart. SIGTERM lets the post
+ends, and new files of it are taken without a restart. With tls = true meters
+connect over TLS, to an address that begins with mqtts://. SIGTERM lets the post
 under way finish.
 
 /healthz answers while the process lives; /readyz while the folder can be written,
@@ -174,7 +176,7 @@ func (p *party) openCollector(cfg collectorConfig, log *slog.Logger) (_ *openCol
 	})
 	o.role, err = collector.Open(collector.Config{
 		Queue: o.queue, Utility: o.client, Interval: cfg.Interval, RosterFile: l.File("roster"),
-		Identity: l.identity, Save: func(id *peer.Identity) error { return id.Save(l.Path, serverIdentity) },
+		Identity: l.identity, TLS: cfg.TLS, Save: func(id *peer.Identity) error { return id.Save(l.Path, serverIdentity) },
 		Backoff: peer.Backoff, Grace: cfg.Shutdown, Log: log,
 	})
 	return o, err
@@ -194,7 +196,20 @@ func (o *openCollector) close() error {
 	return errors.Join(append(failures, o.locked.Close())...)
 }
 
+// gcPercent has the collector's garbage collected when it has grown by a
+// quarter: what it keeps for its meters is small and long-lived, so that more
+// room would buy little time and cost most of the memory of a large network.
+const gcPercent = 25
+
+// collectOften sets gcPercent unless the environment says otherwise.
+func collectOften() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+}
+
 func (p *party) serveCollector(ctx context.Context, cfg collectorConfig, out, logs io.Writer) (err error) {
+	collectOften()
 	s, err := newService(ctx, cfg.common, out, logs)
 	if err != nil {
 		return err

@@ -75,6 +75,7 @@ func ttpRole() *role {
 func collectorRole() *role {
 	return &role{name: peer.RoleCollector, what: "collector", files: []string{"server.crt", "server.key", utilityContact}, settings: append([]config.Setting{
 		{Key: "listen", Default: "127.0.0.1:1883", Help: "address to serve meters on (MQTT 5)"},
+		{Key: "tls", Default: "false", Help: "true to serve meters over TLS (mqtts://), with the certificate that the utility gave"},
 		{Key: "interval", Default: "15m", Help: "time between two posts to the utility, the same as in the utility's file"},
 		{Key: "queue.max_frames", Default: "1000000", Help: "frames to keep while the utility is away; meters keep the rest"},
 		{Key: "queue.max_bytes", Default: "268435456", Help: "bytes of frames to keep"},
@@ -144,6 +145,7 @@ func (c ttpConfig) check() error {
 type collectorConfig struct {
 	common   `koanf:",squash"`
 	Listen   string        `koanf:"listen"`
+	TLS      bool          `koanf:"tls"`
 	Interval time.Duration `koanf:"interval"`
 	Queue    struct {
 		MaxFrames     int   `koanf:"max_frames"`

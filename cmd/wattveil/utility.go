@@ -230,7 +230,7 @@ collector and delete it.`,
 		Args:    oneName("NAME"),
 	}
 	cmd.Flags().StringVar(&out, "out", "", "`file` to write, which must not exist")
-	cmd.Flags().StringVar(&in.Address, "address", "", "where meters reach it, as mqtt://HOST:PORT; goes into provisioning records")
+	cmd.Flags().StringVar(&in.Address, "address", "", "where meters reach it, as mqtt://HOST:PORT, or mqtts://HOST:PORT if it serves TLS; goes into provisioning records")
 	cmd.Flags().BoolVar(&in.Replace, "replace", false, "give a known collector new credentials and refuse the old ones")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := checkNew(out); err != nil {

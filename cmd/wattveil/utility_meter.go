@@ -49,7 +49,7 @@ meter tries them in turn, so that it moves to another one by itself.`,
 	f.StringVar(&out, "out", "", "`file` to write, which must not exist")
 	f.StringVar(&in.TTP, "ttp", "", "`organisation` of the meters' TTP, if there are several")
 	suggestFlag(cmd, "ttp", suggest(p.utilityClient, trusteeNames))
-	f.StringSliceVar(&in.Collectors, "collector", nil, "`addresses` of collectors, mqtt://HOST:PORT, tried in turn")
+	f.StringSliceVar(&in.Collectors, "collector", nil, "`addresses` of collectors, mqtt://HOST:PORT or mqtts://HOST:PORT, tried in turn")
 	f.BoolVar(&in.Unpinned, "unpinned", false, "leave the TTP's root key out, so that a claim has to confirm each meter")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if in.Count < 1 || in.Count > 10_000 {

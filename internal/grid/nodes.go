@@ -333,7 +333,7 @@ func (g *Grid) newMeter(i int, h Household, record provision.Record, first int64
 	}
 	n.conn, err = link.Dial(link.Config{
 		Brokers: record.Collectors, ID: record.Meter, Password: record.LinkPassword(),
-		AckTimeout: ackTimeout, Log: g.cfg.Log("meter"),
+		Authority: record.Authority, Domain: record.Domain, Now: g.clock.Now, AckTimeout: ackTimeout, Log: g.cfg.Log("meter"),
 	})
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@
 package broker
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,15 +35,24 @@ type Config struct {
 	// nil, refused with "quota exceeded" on ErrFull, with "payload format
 	// invalid" on wire.Malformed and with an unspecified error otherwise.
 	Receive func(id wattveil.MeterID, frame []byte) error
-	Log     *slog.Logger // discards if nil
+	// TLS, if set, is what meters connect over; [peer.Identity] gives one.
+	TLS *tls.Config
+	Log *slog.Logger // discards if nil
 }
 
 const (
-	receiveMaximum  = 16 // keeps a connected meter at about 18 kB
+	// These bound what a connected meter costs: about 8 kB, and 24 kB of stacks
+	// of the server's two goroutines.
+	receiveMaximum = 16
+	maxInflight    = 64
+	maxPending     = 16
+	bufferSize     = 512
+
+	// maxTaken is how many frames are being taken at once. They share syncs of
+	// the collector's disk, so it is many.
+	maxTaken = 256
+
 	maxPacket       = wire.MaxFrame + 1024
-	maxInflight     = 64
-	maxPending      = 64
-	bufferSize      = 1024
 	protocolVersion = 5
 	// The server publishes figures of its own, which nobody may subscribe to,
 	// and stops the world for them: once a day instead of once a second.
@@ -54,6 +64,7 @@ type Broker struct {
 	cfg    Config
 	server *mqtt.Server
 	closed atomic.Bool
+	taking chan struct{} // has room for maxTaken
 
 	mu      sync.Mutex
 	clients map[wattveil.MeterID]*mqtt.Client // the last session of each meter; guarded by mu
@@ -64,7 +75,7 @@ func Serve(l net.Listener, cfg Config) (*Broker, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	b := &Broker{cfg: cfg, clients: make(map[wattveil.MeterID]*mqtt.Client)}
+	b := &Broker{cfg: cfg, taking: make(chan struct{}, maxTaken), clients: make(map[wattveil.MeterID]*mqtt.Client)}
 	b.server = mqtt.New(&mqtt.Options{
 		Capabilities:             capabilities(),
 		InlineClient:             true,
@@ -76,7 +87,7 @@ func Serve(l net.Listener, cfg Config) (*Broker, error) {
 	if err := b.server.AddHook(&hook{broker: b}, nil); err != nil {
 		return nil, fmt.Errorf("start broker: %w", err)
 	}
-	if err := b.server.AddListener(newListener(l, cfg.Log, b.goodbye)); err != nil {
+	if err := b.server.AddListener(newListener(l, cfg, b.goodbye)); err != nil {
 		return nil, fmt.Errorf("start broker on %v: %w", l.Addr(), err)
 	}
 	if err := b.server.Serve(); err != nil {
@@ -99,6 +110,18 @@ func capabilities() *mqtt.Capabilities {
 	caps.RetainAvailable, caps.SharedSubAvailable, caps.WildcardSubAvailable, caps.SubIDAvailable = 0, 0, 0, 0
 	caps.Compatibilities.NoInheritedPropertiesOnAck = true // an acknowledgement repeats nothing of what it is for
 	return caps
+}
+
+// take has the collector take a frame, on a stack of its own: that of a meter's
+// connection, which stays, would grow by what the collector's disk needs.
+func (b *Broker) take(id wattveil.MeterID, frame []byte) error {
+	b.taking <- struct{}{}
+	done := make(chan error, 1)
+	go func() {
+		defer func() { <-b.taking }()
+		done <- b.cfg.Receive(id, frame)
+	}()
+	return <-done
 }
 
 // Send delivers a frame to a meter and tells whether it is connected here. It

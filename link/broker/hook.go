@@ -117,7 +117,7 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	if !ok || pk.FixedHeader.Qos != 1 {
 		return pk, packets.ErrRejectPacket
 	}
-	switch err := h.broker.cfg.Receive(id, pk.Payload); {
+	switch err := h.broker.take(id, pk.Payload); {
 	case err == nil:
 		return pk, packets.CodeSuccessIgnore // taken; there is nobody to route it to
 	case errors.Is(err, ErrFull):

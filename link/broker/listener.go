@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -27,6 +29,7 @@ const (
 // Close waits for every connection, also for one that never sent a packet.
 type listener struct {
 	inner   net.Listener
+	tls     *tls.Config // nil for none
 	log     *slog.Logger
 	goodbye func() // tells connected meters that the broker ends
 
@@ -36,9 +39,9 @@ type listener struct {
 	served  sync.WaitGroup
 }
 
-func newListener(l net.Listener, log *slog.Logger, goodbye func()) *listener {
+func newListener(l net.Listener, cfg Config, goodbye func()) *listener {
 	return &listener{
-		inner: l, log: log, goodbye: goodbye,
+		inner: l, tls: cfg.TLS, log: cfg.Log, goodbye: goodbye,
 		conns: make(map[net.Conn]struct{}), closing: make(chan struct{}),
 	}
 }
@@ -86,9 +89,21 @@ func (l *listener) serve(conn net.Conn, establish listeners.EstablishFn) {
 	}
 	_ = conn.SetDeadline(time.Now().Add(connectTimeout)) // a connection that is gone fails at its first read
 	l.conns[conn] = struct{}{}
-	l.served.Go(func() {
-		_ = establish(listenerID, conn) // why a meter's connection ended is of no use to anyone
+	end := func(served net.Conn) {
+		_ = establish(listenerID, served) // why a meter's connection ended is of no use to anyone
 		l.forget(conn)
+	}
+	if l.tls == nil {
+		l.served.Go(func() { end(conn) })
+		return
+	}
+	l.served.Go(func() {
+		secured := tls.Server(conn, l.tls)
+		if secured.HandshakeContext(context.Background()) != nil { // bounded by the deadline above
+			l.forget(conn)
+			return
+		}
+		l.served.Go(func() { end(secured) }) // on a new stack: a handshake's is large
 	})
 }
 

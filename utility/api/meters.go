@@ -17,7 +17,7 @@ import (
 type NewMeters struct {
 	Count      int      `json:"count" minimum:"1" maximum:"10000"`
 	TTP        string   `json:"ttp,omitempty" doc:"organisation; may be left out where there is one only"`
-	Collectors []string `json:"collectors,omitempty" maxItems:"16" doc:"mqtt:// addresses, tried in turn; all known ones if left out"`
+	Collectors []string `json:"collectors,omitempty" maxItems:"16" doc:"mqtt:// or mqtts:// addresses, tried in turn; all known ones if left out"`
 	Unpinned   bool     `json:"unpinned,omitempty" doc:"leave the TTP's root key out of the records"`
 }
 
@@ -102,7 +102,7 @@ func (a *api) provisioning(t utility.Trustee, addresses []string, unpinned bool)
 		return nil, nil, errors.New("no collector's address is known: say --collector mqtt://HOST:PORT")
 	}
 	for _, address := range addresses {
-		if err := validateAddress(address); err != nil {
+		if _, err := provision.OverTLS(address); err != nil {
 			return nil, nil, err
 		}
 	}

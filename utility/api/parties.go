@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/wattveil/wattveil/peer"
+	"github.com/wattveil/wattveil/provision"
 	"github.com/wattveil/wattveil/utility"
 )
 
@@ -43,7 +43,7 @@ type Meters struct {
 // Collector is a collector of the utility.
 type Collector struct {
 	Name     string     `json:"name"`
-	Address  string     `json:"address,omitempty" doc:"mqtt://HOST:PORT for meters"`
+	Address  string     `json:"address,omitempty" doc:"mqtt:// or mqtts://HOST:PORT for meters"`
 	LastPost *time.Time `json:"last_post,omitempty" doc:"since the start"`
 }
 
@@ -60,7 +60,7 @@ type TTP struct {
 // NewCollector asks for a collector's credentials.
 type NewCollector struct {
 	Name    string `json:"name" minLength:"1" maxLength:"63"`
-	Address string `json:"address,omitempty" doc:"mqtt://HOST:PORT at which meters reach it"`
+	Address string `json:"address,omitempty" doc:"mqtt:// or, over TLS, mqtts://HOST:PORT at which meters reach it"`
 	Replace bool   `json:"replace,omitempty" doc:"give a known collector new credentials and refuse the old ones"`
 }
 
@@ -149,8 +149,10 @@ func (a *api) addCollector(ctx context.Context, in *struct{ Body NewCollector })
 	if err := name.Validate(); err != nil {
 		return nil, refused(err)
 	}
-	if err := validateAddress(in.Body.Address); in.Body.Address != "" && err != nil {
-		return nil, refused(err)
+	if in.Body.Address != "" {
+		if _, err := provision.OverTLS(in.Body.Address); err != nil {
+			return nil, refused(err)
+		}
 	}
 	known := slices.ContainsFunc(a.cfg.Utility.Collectors(), func(c utility.Collector) bool { return c.Instance == in.Body.Name })
 	if known && !in.Body.Replace {
@@ -170,15 +172,6 @@ func (a *api) addCollector(ctx context.Context, in *struct{ Body NewCollector })
 		return nil, refused(err)
 	}
 	return answer(Credentials{string(document)}), nil
-}
-
-// validateAddress checks where meters reach a collector.
-func validateAddress(s string) error {
-	u, err := url.Parse(s)
-	if err != nil || (u.Scheme != "mqtt" && u.Scheme != "mqtts") || u.Hostname() == "" || u.User != nil {
-		return fmt.Errorf("address %q: want mqtt://HOST:PORT", s)
-	}
-	return nil
 }
 
 func (a *api) removeCollector(ctx context.Context, in *struct {
