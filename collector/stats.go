@@ -13,6 +13,7 @@ type Stats struct {
 	Failed    uint64 // the queue's disk
 
 	Strangers uint64 // connections with a password that is not on the roster
+	TakenOver uint64 // connections that another one of the same meter ended
 	Connected int    // meters connected now
 	Meters    int    // on the roster
 
@@ -50,7 +51,7 @@ func (c *Collector) Stats() Stats {
 		FailedRenewals: c.counts.failedRenewals.Load(),
 	}
 	if b := c.serving(); b != nil {
-		s.Connected = b.Connected()
+		s.Connected, s.TakenOver = b.Connected(), b.TakenOver()
 	}
 	return s
 }

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/eclipse/paho.golang/autopaho"
@@ -53,6 +54,7 @@ const (
 	maxBackoff        = 30 * time.Second
 	firstBackoff      = time.Second
 	backoffFactor     = 1.6
+	reasonTakenOver   = 0x8e // of a DISCONNECT, MQTT 5
 	downlinkBuffer    = 64
 )
 
@@ -64,6 +66,8 @@ type Client struct {
 	ctx      context.Context // until Close
 	cancel   context.CancelFunc
 	downlink chan []byte
+
+	takenOver atomic.Uint64
 
 	mu         sync.Mutex
 	ready      chan struct{}      // closed while subscribed
@@ -137,15 +141,21 @@ func (c *Client) pahoConfig(urls []*url.URL) autopaho.ClientConfig {
 			ClientID:          c.cfg.ID.String(),
 			PacketTimeout:     c.cfg.AckTimeout,
 			OnPublishReceived: []func(paho.PublishReceived) (bool, error){c.received},
+			OnServerDisconnect: func(d *paho.Disconnect) {
+				if d.ReasonCode == reasonTakenOver {
+					c.takenOver.Add(1)
+				}
+			},
 		},
 	}
 }
 
 // backoff is how long to wait before an attempt to connect. All waits are
-// random: meters that lose their collector together come back one by one.
+// random: meters that lose their collector together come back one by one. Of
+// two devices under one name each waits long, so that both get something done.
 func (c *Client) backoff() func(attempt int) time.Duration {
 	again := autopaho.NewExponentialBackoff(minBackoff, maxBackoff, firstBackoff, backoffFactor)
-	first := true // one goroutine asks
+	first, seen := true, uint64(0) // one goroutine asks
 	return func(attempt int) time.Duration {
 		switch {
 		case attempt > 0:
@@ -153,6 +163,9 @@ func (c *Client) backoff() func(attempt int) time.Duration {
 		case first:
 			first = false
 			return upTo(c.cfg.Spread)
+		case c.TakenOver() > seen:
+			seen = c.TakenOver()
+			return upTo(maxBackoff)
 		default:
 			return upTo(firstBackoff)
 		}
@@ -306,6 +319,10 @@ func (c *Client) Publish(ctx context.Context, frame []byte) error {
 
 // Receive delivers frames for this meter.
 func (c *Client) Receive() <-chan []byte { return c.downlink }
+
+// TakenOver is how many connections were ended because another device connected
+// under this meter's name.
+func (c *Client) TakenOver() uint64 { return c.takenOver.Load() }
 
 // Close ends the connection.
 func (c *Client) Close() error {

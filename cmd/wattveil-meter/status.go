@@ -80,6 +80,9 @@ func showOne(w io.Writer, s meterStatus) error {
 	if s.ReceiptOverdue {
 		row("warning", "the TTP has confirmed nothing for 3 days")
 	}
+	if s.TakenOver > 0 {
+		row("warning", "another device has connected under this meter's name %d times: %s", s.TakenOver, cloneAdvice)
+	}
 	if s.Evidence {
 		row("warning", "the utility's key center has signed two keys for one name: tell the TTP")
 	}
@@ -88,6 +91,9 @@ func showOne(w io.Writer, s meterStatus) error {
 	}
 	return t.Flush()
 }
+
+// cloneAdvice says what to do when two devices are one meter.
+const cloneAdvice = "stop the copy, and have the utility replace the meter if nobody made one"
 
 func receiptText(s meterStatus) string {
 	if s.LastReceipt == nil {
@@ -108,7 +114,7 @@ func reasons(counts map[string]uint64) string {
 func showSums(w io.Writer, list []meterStatus) error {
 	states, refused := make(map[string]uint64), make(map[string]uint64)
 	var sum meterStatus
-	var suspect, overdue, receipts int
+	var suspect, overdue, receipts, cloned int
 	for _, s := range list {
 		states[string(s.State)]++
 		sum.Taken += s.Taken
@@ -121,6 +127,7 @@ func showSums(w io.Writer, list []meterStatus) error {
 		suspect += count(s.ClockSuspect)
 		overdue += count(s.ReceiptOverdue)
 		receipts += count(s.LastReceipt != nil)
+		cloned += count(s.TakenOver > 0)
 		for class, n := range s.RefusedByReason {
 			refused[class] += n
 		}
@@ -132,6 +139,9 @@ func showSums(w io.Writer, list []meterStatus) error {
 	fmt.Fprintf(t, "receipts\t%d meters have one, %d have had none for 3 days\n", receipts, overdue)
 	if suspect > 0 {
 		fmt.Fprintf(t, "warning\tthe clocks of %d meters may be wrong\n", suspect)
+	}
+	if cloned > 0 {
+		fmt.Fprintf(t, "warning\tother devices have connected under the names of %d meters: %s\n", cloned, cloneAdvice)
 	}
 	if len(refused) > 0 {
 		fmt.Fprintf(t, "refused\t%s\n", reasons(refused))

@@ -148,6 +148,7 @@ func collectorSamples(c *collector.Collector, q *queue.Queue, id *peer.Identity)
 			labelled(counter("not_taken_total", helpFrames, s.Full), "reason", "full"),
 			labelled(counter("not_taken_total", helpFrames, s.Failed), "reason", "disk"),
 			counter("strangers_total", "Connections with a password that is not on the roster.", s.Strangers),
+			counter("taken_over_total", "Connections that another one of the same meter ended; many mean that two devices share a meter's keys.", s.TakenOver),
 			gauge("connected_meters", "Meters connected now.", float64(s.Connected)),
 			gauge("roster_meters", "Meters that may connect.", float64(s.Meters)),
 			counter("posts_total", "Posts that were answered.", s.Posts),

@@ -66,6 +66,8 @@ type Broker struct {
 	closed atomic.Bool
 	taking chan struct{} // has room for maxTaken
 
+	takenOver atomic.Uint64
+
 	mu      sync.Mutex
 	clients map[wattveil.MeterID]*mqtt.Client // the last session of each meter; guarded by mu
 }
@@ -158,6 +160,11 @@ func (b *Broker) Connected() int {
 	defer b.mu.Unlock()
 	return len(b.clients)
 }
+
+// TakenOver is how many connections another one of the same meter has ended. A
+// meter that comes back before its old connection is found dead is counted
+// once; one that is counted again and again shares its keys with another device.
+func (b *Broker) TakenOver() uint64 { return b.takenOver.Load() }
 
 // Close ends all connections and waits for the frames that are being taken.
 func (b *Broker) Close() error {

@@ -69,8 +69,14 @@ func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 
 // OnDisconnect forgets it again.
 func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, _ bool) {
-	if id, ok := meterOf(cl); ok {
-		h.broker.leave(id, cl)
+	id, ok := meterOf(cl)
+	if !ok {
+		return
+	}
+	h.broker.leave(id, cl)
+	if errors.Is(cl.StopCause(), packets.ErrSessionTakenOver) {
+		h.broker.takenOver.Add(1)
+		h.broker.cfg.Log.Info("a meter's connection was taken over by another one under its name", "meter", id)
 	}
 }
 
