@@ -3,18 +3,20 @@
 GO        ?= go
 FUZZTIME  ?= 3s
 BENCHTIME ?= 1s
+METERS    ?= 10000
 export GO
 
 # The steps of "make check". The tests come last, so that their output does.
 STEPS = format vet static rules tidy generated vuln fuzz race
 
-.PHONY: help demo test acceptance bench check $(STEPS)
+.PHONY: help demo test acceptance fleet bench check $(STEPS)
 .NOTPARALLEL:
 
 help:
 	@echo 'make demo       run the whole platform here, up to verified bills'
 	@echo 'make test       run all tests'
 	@echo 'make acceptance bill all of the real homes in WATTVEIL_DATA, some minutes'
+	@echo 'make fleet      run METERS=10000 meters on one collector, without and with TLS, and print what they cost, some minutes'
 	@echo 'make check      run what CI runs: $(STEPS)'
 	@echo 'make bench      run the benchmarks, with allocations'
 
@@ -26,6 +28,9 @@ test:
 
 acceptance:
 	WATTVEIL_FULL=1 $(GO) test -count=1 -v -run TestRealHomes -timeout 40m ./cmd/wattveil
+
+fleet:
+	WATTVEIL_FLEET=$(METERS) $(GO) test -count=1 -v -run TestFleet -timeout 90m ./cmd/wattveil
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...

@@ -34,6 +34,7 @@ require (
 	golang.org/x/text v0.43.0
 	k8s.io/klog/v2 v2.140.0
 	modernc.org/sqlite v1.60.1
+	rsc.io/qr v0.2.0
 )
 
 require (

@@ -2,11 +2,12 @@ package link
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/x509"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -27,8 +28,9 @@ type Config struct {
 	// theirs; for mqtts:// addresses.
 	Authority *x509.Certificate
 	Domain    string
-	// Spread is within what time the first connection is begun, so that a
-	// network of meters that start together does not call at once.
+	// Spread is within what time the first connection is begun, at most an
+	// hour, so that a network of meters that start together does not call at
+	// once.
 	Spread     time.Duration
 	Now        func() time.Time // for certificates; time.Now if nil
 	AckTimeout time.Duration    // real time to wait for a PUBACK; 10 s if zero
@@ -54,6 +56,7 @@ const (
 	maxBackoff        = 30 * time.Second
 	firstBackoff      = time.Second
 	backoffFactor     = 1.6
+	maxSpread         = time.Hour
 	reasonTakenOver   = 0x8e // of a DISCONNECT, MQTT 5
 	downlinkBuffer    = 64
 )
@@ -172,11 +175,12 @@ func (c *Client) backoff() func(attempt int) time.Duration {
 	}
 }
 
+// upTo is a random time from none to d, at most an hour.
 func upTo(d time.Duration) time.Duration {
-	if d <= 0 {
-		return 0
-	}
-	return rand.N(d)
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	d = min(d, maxSpread)
+	return time.Duration(uint64(d.Microseconds())*uint64(binary.BigEndian.Uint32(b[:]))>>32) * time.Microsecond
 }
 
 // notConnected keeps why, for whoever waits.

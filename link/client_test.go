@@ -135,6 +135,22 @@ func TestClientTriesEachBroker(t *testing.T) {
 	}
 }
 
+// A second device under a meter's name ends the connection of the first, and
+// both sides count it.
+func TestTakenOver(t *testing.T) {
+	l := listen(t, "127.0.0.1:0")
+	b := serve(t, l, new(taker))
+	first := dial(t, "mqtt://"+l.Addr().String())
+	await(t, first)
+	second := dial(t, "mqtt://"+l.Addr().String())
+	await(t, second)
+	for end := time.Now().Add(deadline); first.TakenOver() == 0 || b.TakenOver() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the device counts %d, the broker %d", first.TakenOver(), b.TakenOver())
+		}
+	}
+}
+
 func TestPublishWithoutBroker(t *testing.T) {
 	gone := listen(t, "127.0.0.1:0")
 	if err := gone.Close(); err != nil {

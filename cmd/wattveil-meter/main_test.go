@@ -190,3 +190,15 @@ func TestFlags(t *testing.T) {
 		}
 	}
 }
+
+func TestOpenFiles(t *testing.T) {
+	for _, c := range []struct {
+		meters int
+		limit  uint64
+		fits   bool
+	}{{1, 1024, true}, {480, 1024, true}, {481, 1024, false}, {10_000, 20_064, true}, {10_000, 20_000, false}} {
+		if err := filesSuffice(c.meters, c.limit); (err == nil) != c.fits || err != nil && !strings.Contains(err.Error(), "ulimit -n") {
+			t.Errorf("%d meters with %d files: %v", c.meters, c.limit, err)
+		}
+	}
+}

@@ -76,6 +76,9 @@ func runMeters(ctx context.Context, c runConfig, out, logs io.Writer) (err error
 	if err != nil {
 		return err
 	}
+	if err := checkFiles(len(records)); err != nil {
+		return err
+	}
 	h, err := openHomes(c, len(records))
 	if err != nil {
 		return err
@@ -99,6 +102,29 @@ func runMeters(ctx context.Context, c runConfig, out, logs io.Writer) (err error
 		devices = append(devices, d)
 	}
 	return serve(ctx, devices, c, out, log)
+}
+
+const (
+	filesOfMeter  = 2  // its connection, and the newest part of its ring
+	filesOfOthers = 64 // of the process
+)
+
+// checkFiles fails early if the system lets this process open too few files for
+// its meters. The runtime has raised the soft limit to the hard one.
+func checkFiles(meters int) error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("limit of open files: %w", err)
+	}
+	return filesSuffice(meters, limit.Cur)
+}
+
+func filesSuffice(meters int, limit uint64) error {
+	if want := uint64(meters)*filesOfMeter + filesOfOthers; want > limit {
+		return fmt.Errorf("%d meters need %d open files, and the system allows %d: raise the limit with ulimit -n, or run the meters in several processes",
+			meters, want, limit)
+	}
+	return nil
 }
 
 // deviceKey loads the key that seals the vaults. One in the data folder is made

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -196,20 +195,7 @@ func (o *openCollector) close() error {
 	return errors.Join(append(failures, o.locked.Close())...)
 }
 
-// gcPercent has the collector's garbage collected when it has grown by a
-// quarter: what it keeps for its meters is small and long-lived, so that more
-// room would buy little time and cost most of the memory of a large network.
-const gcPercent = 25
-
-// collectOften sets gcPercent unless the environment says otherwise.
-func collectOften() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
-}
-
 func (p *party) serveCollector(ctx context.Context, cfg collectorConfig, out, logs io.Writer) (err error) {
-	collectOften()
 	s, err := newService(ctx, cfg.common, out, logs)
 	if err != nil {
 		return err
@@ -238,6 +224,7 @@ func (o *openCollector) start(s *service, m *monitor.Monitor) error {
 	s.onStop(func(context.Context) error { return o.role.Close() })
 	s.run(o.role.Run)
 	s.run(o.pinned.loop)
+	s.run(func(ctx context.Context) error { return boundMemory(ctx, o.cfg.TLS, o.role.Stats) })
 	c := &certificates{id: o.identity, dir: o.Path, log: s.log}
 	s.run(func(ctx context.Context) error {
 		return c.loop(ctx, maintainEvery, func(context.Context) error { return nil })

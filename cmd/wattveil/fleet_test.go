@@ -32,8 +32,9 @@ const (
 	// What the collector may need for a meter that is connected, and what it
 	// needs for its queue however many there are. The full fleet has to make do
 	// without the second.
-	maxMeterKB = 40
-	queueKB    = 64 << 10
+	maxMeterKB  = 40
+	maxSecureKB = 60 // over TLS
+	queueKB     = 64 << 10
 )
 
 // process is a server or a field of meters that runs.
@@ -48,6 +49,7 @@ type fleet struct {
 	t         *testing.T
 	dir, bin  string
 	meters    int
+	scheme    string // of the collector's address
 	processes []*process
 	metrics   map[string]string // address by role
 	broker    string
@@ -55,9 +57,9 @@ type fleet struct {
 }
 
 // openFleet starts the servers and adds the meters, which do not run yet.
-func openFleet(t *testing.T, meters int) *fleet {
+func openFleet(t *testing.T, meters int, scheme string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, dir: t.TempDir(), bin: built(t), meters: meters, metrics: make(map[string]string)}
+	f := &fleet{t: t, dir: t.TempDir(), bin: built(t), meters: meters, scheme: scheme, metrics: make(map[string]string)}
 	t.Cleanup(f.stop)
 	ports := freePorts(t, 6)
 	at := func(i int) string { return "127.0.0.1:" + ports[i] }
@@ -73,8 +75,9 @@ func openFleet(t *testing.T, meters int) *fleet {
 	f.serve("ttp", "wattveil", "ttp", "serve", "--dir", "ttp")
 	f.serve("utility", "wattveil", "utility", "serve", "--dir", "utility")
 	f.run("utility", "enrol", "--dir", "utility")
-	f.run("utility", "collector", "add", "north", "--address", "mqtt://"+f.broker, "--out", "north.json", "--dir", "utility")
-	f.run("collector", "init", "--dir", "north", "--from", "north.json", "--listen", f.broker, "--interval", "1s", "--metrics", at(5))
+	f.run("utility", "collector", "add", "north", "--address", scheme+"://"+f.broker, "--out", "north.json", "--dir", "utility")
+	f.run("collector", "init", "--dir", "north", "--from", "north.json", "--listen", f.broker,
+		"--tls", strconv.FormatBool(scheme == "mqtts"), "--interval", "1s", "--metrics", at(5))
 	f.serve("collector", "wattveil", "collector", "serve", "--dir", "north")
 	for i := range fleetProcesses {
 		share := (meters + i) / fleetProcesses
@@ -146,10 +149,13 @@ func (f *fleet) lastLines(path string) string {
 // stop ends all processes, the meters first.
 func (f *fleet) stop() {
 	for i := len(f.processes) - 1; i >= 0; i-- {
-		p := f.processes[i]
-		if err := errors.Join(p.Process.Signal(syscall.SIGTERM), p.Wait()); err != nil {
-			f.t.Errorf("%s: %v; the end of its log:\n%s", p.name, err, f.lastLines(p.log))
-		}
+		f.end(f.processes[i])
+	}
+}
+
+func (f *fleet) end(p *process) {
+	if err := errors.Join(p.Process.Signal(syscall.SIGTERM), p.Wait()); err != nil {
+		f.t.Errorf("%s: %v; the end of its log:\n%s", p.name, err, f.lastLines(p.log))
 	}
 }
 
@@ -274,62 +280,118 @@ func (f *fleet) field() {
 	}
 }
 
+// fleetSize is how many meters to run, and how long that may take.
+func fleetSize(t *testing.T) (meters int, within time.Duration) {
+	t.Helper()
+	asked := os.Getenv("WATTVEIL_FLEET")
+	if asked == "" {
+		return fleetMeters, fleetTime
+	}
+	n, err := strconv.Atoi(asked)
+	if err != nil || n < fleetProcesses || n > fullFleet {
+		t.Fatalf("WATTVEIL_FLEET=%s: want %d to %d", asked, fleetProcesses, fullFleet)
+	}
+	return n, fullFleetTime
+}
+
 // TestFleet runs a field of simulated meters in several processes on one
 // collector: all of their readings are stored, and a meter that is connected
 // costs the collector little.
 func TestFleet(t *testing.T) {
-	meters, within, fixed := fleetMeters, fleetTime, queueKB
-	if s := os.Getenv("WATTVEIL_FLEET"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < fleetProcesses || n > fullFleet {
-			t.Fatalf("WATTVEIL_FLEET=%s: want %d to %d", s, fleetProcesses, fullFleet)
-		}
-		meters, within = n, fullFleetTime
-		if n == fullFleet {
-			fixed = 0
-		}
-	}
-	f := openFleet(t, meters)
-	before := f.kilobytes("collector", "VmRSS")
-	began := time.Now()
-	f.field()
-	up := time.Since(began)
-	var registered, keyed time.Duration
-	f.await("all meters are registered and keyed", within, func() bool {
-		s := f.standing()
-		if registered == 0 && s.Registered == meters {
-			registered = time.Since(began)
-		}
-		return s.Keyed == meters
-	})
-	keyed = time.Since(began)
-	var s stand
-	f.await("all readings are stored", within, func() bool {
-		s = f.standing()
-		return s.Pending == 0 && f.figure("ttp", "wattveil_readings_total", "") == float64(s.Taken)
-	})
-	took := time.Since(began)
-	f.report(s, before, up, registered, keyed, took)
-	if want := uint64(meters) * uint64(fleetHistory/time.Minute); s.Taken < want || s.Lost != 0 || s.Refused != 0 {
-		t.Errorf("%d readings taken, want %d and more; %d lost, %d downlinks refused", s.Taken, want, s.Lost, s.Refused)
-	}
-	if n := f.figure("collector", "wattveil_connected_meters", ""); n != float64(meters) {
-		t.Errorf("%v meters are connected, want %d", n, meters)
-	}
-	if grown := f.kilobytes("collector", "VmRSS") - before; grown > meters*maxMeterKB+fixed {
-		t.Errorf("the collector has grown by %d kB for %d meters, want at most %d kB each", grown, meters, maxMeterKB)
+	meters, within := fleetSize(t)
+	for _, scheme := range []string{"mqtt", "mqtts"} {
+		t.Run(scheme, func(t *testing.T) { openFleet(t, meters, scheme).check(within) })
 	}
 }
 
+func (f *fleet) check(within time.Duration) {
+	t := f.t
+	before := f.kilobytes("collector", "VmRSS")
+	took := f.play(within)
+	s := f.standing()
+	f.report(s, before, took)
+	if want := uint64(f.meters) * uint64(fleetHistory/time.Minute); s.Taken < want || s.Lost != 0 || s.Refused != 0 {
+		t.Errorf("%d readings taken, want %d and more; %d lost, %d downlinks refused", s.Taken, want, s.Lost, s.Refused)
+	}
+	if n := f.figure("collector", "wattveil_connected_meters", ""); n != float64(f.meters) {
+		t.Errorf("%v meters are connected, want %d", n, f.meters)
+	}
+	each, fixed := maxMeterKB, queueKB
+	if f.scheme == "mqtts" {
+		each = maxSecureKB
+	}
+	if f.meters == fullFleet {
+		fixed = 0
+	}
+	grown := f.kilobytes("collector", "VmRSS") - before
+	if grown > f.meters*each+fixed {
+		t.Errorf("the collector has grown by %d kB for %d meters, want at most %d kB each", grown, f.meters, each)
+	}
+	f.restart(within)
+}
+
+// restart ends the collector and starts it again: all meters lose it at once,
+// come back by themselves and go on.
+func (f *fleet) restart(within time.Duration) {
+	f.t.Helper()
+	for i, p := range f.processes {
+		if p.name == "collector" {
+			f.end(p)
+			f.processes = append(f.processes[:i], f.processes[i+1:]...)
+			break
+		}
+	}
+	began := time.Now()
+	f.serve("collector", "wattveil", "collector", "serve", "--dir", "north")
+	f.await("all meters are connected again", within, func() bool {
+		return f.figure("collector", "wattveil_connected_meters", "") == float64(f.meters)
+	})
+	f.t.Logf("collector restarted: all meters connected again after %.1f s", time.Since(began).Seconds())
+	f.awaitStored(within)
+}
+
+// awaitStored waits until the TTP has all that meters have taken.
+func (f *fleet) awaitStored(within time.Duration) {
+	f.t.Helper()
+	f.await("all readings are stored", within, func() bool {
+		s := f.standing()
+		return s.Pending == 0 && f.figure("ttp", "wattveil_readings_total", "") == float64(s.Taken)
+	})
+}
+
+// times is how long after the first meter's start things were so.
+type times struct{ up, registered, keyed, stored time.Duration }
+
+// play starts the meters and waits until all of their readings are stored.
+func (f *fleet) play(within time.Duration) (took times) {
+	f.t.Helper()
+	began := time.Now()
+	f.field()
+	took.up = time.Since(began)
+	f.await("all meters are registered and keyed", within, func() bool {
+		s := f.standing()
+		if took.registered == 0 && s.Registered == f.meters {
+			took.registered = time.Since(began)
+		}
+		return s.Keyed == f.meters
+	})
+	took.keyed = time.Since(began)
+	f.awaitStored(within)
+	took.stored = time.Since(began)
+	return took
+}
+
 // report prints the figures of a run.
-func (f *fleet) report(s stand, before int, up, registered, keyed, took time.Duration) {
+func (f *fleet) report(s stand, before int, took times) {
 	seconds := func(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 	messages, after := f.figure("collector", "wattveil_held_total", ""), f.kilobytes("collector", "VmRSS")
-	f.t.Logf("%d meters in %d processes: started in %s, all registered after %s, all keyed after %s, all readings stored after %s",
-		f.meters, fleetProcesses, seconds(up), seconds(registered), seconds(keyed), seconds(took))
-	f.t.Logf("%.0f messages, %.0f/s; %d readings, %.0f/s", messages, messages/took.Seconds(), s.Taken, float64(s.Taken)/took.Seconds())
+	f.t.Logf("%d meters in %d processes over %s: started in %s, all registered after %s, all keyed after %s, all readings stored after %s",
+		f.meters, fleetProcesses, f.scheme, seconds(took.up), seconds(took.registered), seconds(took.keyed), seconds(took.stored))
+	f.t.Logf("%.0f messages, %.0f/s; %d readings, %.0f/s", messages, messages/took.stored.Seconds(), s.Taken, float64(s.Taken)/took.stored.Seconds())
 	f.t.Logf("collector: %d kB before, %d kB after (at most %d kB), %.1f kB a connected meter", before, after,
 		f.kilobytes("collector", "VmHWM"), float64(after-before)/float64(f.meters))
+	inside := func(name string) float64 { return f.figure("collector", "go_memstats_"+name+"_bytes", "") / 1024 }
+	f.t.Logf("collector: %.0f kB of heap in use, %.0f kB in the next one, %.0f kB of stacks", inside("heap_alloc"), inside("next_gc"), inside("stack_inuse"))
 	for _, p := range f.processes {
 		now, peak := f.kilobytes(p.name, "VmRSS"), f.kilobytes(p.name, "VmHWM")
 		line := fmt.Sprintf("%s: %d kB resident, at most %d kB", p.name, now, peak)

@@ -11,11 +11,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/eclipse/paho.golang/packets"
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/link"
+	"github.com/wattveil/wattveil/peer"
 	"github.com/wattveil/wattveil/wire"
 )
 
@@ -323,6 +325,33 @@ func TestClose(t *testing.T) {
 	}
 	if _, err := net.Dial("tcp", addr); err == nil {
 		t.Error("the broker still listens")
+	}
+}
+
+// TestCloseTLS: a connection that never begins its handshake keeps Close from
+// nothing, and one that speaks no TLS is ended.
+func TestCloseTLS(t *testing.T) {
+	authority, err := peer.NewAuthority("utility.example", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := peer.NewIdentity(authority, peer.Name{Org: "utility.example", Role: peer.RoleCollector, Instance: "north"}, nil, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := new(collector).config()
+	cfg.TLS = id.ServerTLS()
+	b, addr := start(t, cfg)
+	silent, plain := dialRaw(t, addr), dialRaw(t, addr)
+	plain.write(connectPacket(name, password))
+	if got := plain.next(); got != nil {
+		t.Errorf("a connection without TLS is answered %T", got)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if silent.next() != nil {
+		t.Error("the silent connection goes on")
 	}
 }
 
