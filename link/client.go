@@ -59,6 +59,7 @@ const (
 	maxSpread         = time.Hour
 	reasonTakenOver   = 0x8e // of a DISCONNECT, MQTT 5
 	downlinkBuffer    = 64
+	receiveMaximum    = 16 // downlinks that are not acknowledged
 )
 
 // Client is a meter's connection, kept up in the background. It is safe for
@@ -195,6 +196,10 @@ func (c *Client) notConnected(err error) {
 // under way on the last one is published again by whoever published it.
 func (c *Client) connect(p *paho.Connect, _ *url.URL) (*paho.Connect, error) {
 	p.CleanStart = true
+	if p.Properties == nil {
+		p.Properties = new(paho.ConnectProperties)
+	}
+	p.Properties.ReceiveMaximum = paho.Uint16(receiveMaximum) // the client makes room for as many: 512 kB if it is left out
 	p.UsernameFlag, p.Username = true, c.cfg.ID.String()
 	p.PasswordFlag, p.Password = true, []byte(c.cfg.Password)
 	return p, nil
@@ -290,15 +295,19 @@ func (c *Client) Await(ctx context.Context) error {
 	case <-c.ctx.Done():
 		return fmt.Errorf("link of meter %v: %w", c.cfg.ID, errClosed)
 	case <-ctx.Done():
-		return fmt.Errorf("link of meter %v to %v: %w", c.cfg.ID, c.cfg.Brokers, errors.Join(c.failure(), ctx.Err()))
+		return fmt.Errorf("link of meter %v to %v: %w", c.cfg.ID, c.cfg.Brokers, c.because(ctx.Err()))
 	}
 }
 
-// failure is why there is no connection, if an attempt has failed.
-func (c *Client) failure() error {
+// because adds to an error why the last attempt to connect has failed, if it
+// has.
+func (c *Client) because(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.why
+	if c.why == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", c.why, err)
 }
 
 // Publish sends a frame and returns nil once the collector has acknowledged

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eclipse/paho.golang/packets"
+
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/link"
 	"github.com/wattveil/wattveil/link/broker"
@@ -148,6 +150,27 @@ func TestTakenOver(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("the device counts %d, the broker %d", first.TakenOver(), b.TakenOver())
 		}
+	}
+}
+
+// The client makes room for as many downlinks as it lets the broker send: 65,535
+// if it says nothing, which is more memory than all else of a meter takes.
+func TestConnectBoundsDownlinks(t *testing.T) {
+	l := listen(t, "127.0.0.1:0")
+	defer l.Close()
+	dial(t, "mqtt://"+l.Addr().String())
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	p, err := packets.ReadPacket(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	connect, ok := p.Content.(*packets.Connect)
+	if !ok || connect.Properties.ReceiveMaximum == nil || *connect.Properties.ReceiveMaximum > 64 {
+		t.Errorf("the receive maximum of %v is not bounded", p)
 	}
 }
 

@@ -78,8 +78,8 @@ func refusal(t *testing.T, c *link.Client) string {
 		if err == nil {
 			t.Fatal("it connects")
 		}
-		text := strings.ReplaceAll(err.Error(), context.DeadlineExceeded.Error(), "")
-		if _, reason, _ := strings.Cut(text, "]: "); strings.TrimSpace(reason) != "" {
+		_, reason, _ := strings.Cut(err.Error(), "]: ")
+		if reason != context.DeadlineExceeded.Error() {
 			return reason
 		}
 	}
@@ -111,7 +111,7 @@ func TestTLSRefusals(t *testing.T) {
 			var k taker
 			address := serveTLS(t, listen(t, "127.0.0.1:0"), &k, test.serves)
 			c := dialTLS(t, link.Config{Brokers: []string{test.scheme + "://" + address}, Authority: own.Certificate, Now: test.now})
-			if got := refusal(t, c); !strings.Contains(got, test.want) || strings.Contains(got, "\n\n") {
+			if got := refusal(t, c); !strings.Contains(got, test.want) || strings.Contains(got, "\n") {
 				t.Errorf("refused with %q, want %q in it", got, test.want)
 			}
 			if k.taken() != "" {
