@@ -125,6 +125,7 @@ func (f *fleet) serve(name, program string, args ...string) {
 	defer func() { _ = log.Close() }() // the process has its own
 	cmd := exec.Command(filepath.Join(f.bin, program), args...)
 	cmd.Dir, cmd.Env, cmd.Stderr = f.dir, cleanEnviron(), log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // nothing outlives a test that is killed
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		f.t.Fatal(err)

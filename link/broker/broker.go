@@ -69,7 +69,8 @@ type Broker struct {
 	takenOver atomic.Uint64
 
 	mu      sync.Mutex
-	clients map[wattveil.MeterID]*mqtt.Client // the last session of each meter; guarded by mu
+	clients map[wattveil.MeterID]*mqtt.Client   // the last session of each meter; guarded by mu
+	others  map[wattveil.MeterID][]*mqtt.Client // its sessions before that, which are about to end; guarded by mu
 }
 
 // Serve runs a broker on a listener until Close.
@@ -77,7 +78,8 @@ func Serve(l net.Listener, cfg Config) (*Broker, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	b := &Broker{cfg: cfg, taking: make(chan struct{}, maxTaken), clients: make(map[wattveil.MeterID]*mqtt.Client)}
+	b := &Broker{cfg: cfg, taking: make(chan struct{}, maxTaken), clients: make(map[wattveil.MeterID]*mqtt.Client),
+		others: make(map[wattveil.MeterID][]*mqtt.Client)}
 	b.server = mqtt.New(&mqtt.Options{
 		Capabilities:             capabilities(),
 		InlineClient:             true,
@@ -193,17 +195,33 @@ func (b *Broker) client(id wattveil.MeterID) *mqtt.Client {
 	return b.clients[id]
 }
 
+// enter notes a session. A meter that gives up on a connection and begins
+// another may have both at once when the broker is busy, and they may enter in
+// either order: the one that stays is known when the other leaves.
 func (b *Broker) enter(id wattveil.MeterID, client *mqtt.Client) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if before := b.clients[id]; before != nil {
+		b.others[id] = append(b.others[id], before)
+	}
 	b.clients[id] = client
 }
 
-// leave forgets a session, unless the meter has a newer one.
+// leave forgets a session.
 func (b *Broker) leave(id wattveil.MeterID, client *mqtt.Client) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.clients[id] == client {
+	others := b.others[id]
+	if b.clients[id] != client {
+		others = slices.DeleteFunc(others, func(c *mqtt.Client) bool { return c == client })
+	} else if n := len(others); n > 0 {
+		b.clients[id], others = others[n-1], others[:n-1]
+	} else {
 		delete(b.clients, id)
+	}
+	if len(others) == 0 {
+		delete(b.others, id)
+	} else {
+		b.others[id] = others
 	}
 }

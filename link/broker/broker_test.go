@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.golang/packets"
+	mqtt "github.com/mochi-mqtt/server/v2"
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/link"
@@ -352,6 +354,29 @@ func TestCloseTLS(t *testing.T) {
 	}
 	if silent.next() != nil {
 		t.Error("the silent connection goes on")
+	}
+}
+
+// TestSessionsOverlap: of two sessions of a meter the one that has not left is
+// the meter's, in whatever order they entered.
+func TestSessionsOverlap(t *testing.T) {
+	b, _ := start(t, new(collector).config())
+	one, two, three := new(mqtt.Client), new(mqtt.Client), new(mqtt.Client)
+	for _, leaving := range [][]*mqtt.Client{{one, two}, {two, one}, {one, three, two}, {two, three, one}, {three, two, one}, {three, one, two}} {
+		present := []*mqtt.Client{one, two, three}[:len(leaving)]
+		for _, c := range present {
+			b.enter(meter, c)
+		}
+		for _, c := range leaving {
+			b.leave(meter, c)
+			present = slices.DeleteFunc(slices.Clone(present), func(p *mqtt.Client) bool { return p == c })
+			if got := b.client(meter); len(present) > 0 && !slices.Contains(present, got) || len(present) == 0 && got != nil {
+				t.Errorf("leaving %v: %p is the meter's, present are %v", leaving, got, present)
+			}
+		}
+		if b.Connected() != 0 || len(b.others) != 0 {
+			t.Errorf("after all have left %d are connected, %d before", b.Connected(), len(b.others))
+		}
 	}
 }
 
