@@ -45,6 +45,7 @@ type platform struct {
 	ttp       *ttp.TTP
 	utility   *utility.Utility
 	collector string // address of its broker
+	secured   string // of another collector's, over TLS
 	number    wattveil.UCNumber
 }
 
@@ -60,7 +61,8 @@ func newPlatform(t testing.TB) *platform {
 	must(t, err)
 	back := p.openUtility(ctx, theirs, id, authority, url)
 	must(t, p.utility.EnrolTTP(ctx))
-	p.openCollector(ctx, theirs, back)
+	p.collector = p.openCollector(ctx, theirs, back, "north", false)
+	p.secured = p.openCollector(ctx, theirs, back, "south", true)
 	t.Cleanup(cancel) // the first to run: nothing is posted to who is closed
 	return p
 }
@@ -125,20 +127,19 @@ func (p *platform) openUtility(ctx context.Context, a *peer.Authority, id *peer.
 	return "https://" + serveAny(p.t, p.utility.Server())
 }
 
-func (p *platform) openCollector(ctx context.Context, a *peer.Authority, url string) {
-	id, err := p.utility.AddCollector(ctx, "north")
+func (p *platform) openCollector(ctx context.Context, a *peer.Authority, url, name string, overTLS bool) (address string) {
+	id, err := p.utility.AddCollector(ctx, name)
 	must(p.t, err)
 	dir := p.t.TempDir()
 	q, err := queue.Open(filepath.Join(dir, "queue"), queue.Options{})
 	must(p.t, err)
 	c, err := collector.Open(collector.Config{
 		Queue: q, Utility: client(p.t, id, peer.Name{Org: utilityOrg, Role: peer.RoleUtility}, a, url),
-		Interval: postEvery, RosterFile: filepath.Join(dir, "roster"), Identity: id,
+		Interval: postEvery, RosterFile: filepath.Join(dir, "roster"), Identity: id, TLS: overTLS,
 	})
 	must(p.t, err)
 	l, err := net.Listen("tcp", anyPort)
 	must(p.t, err)
-	p.collector = l.Addr().String()
 	must(p.t, c.Serve(l))
 	stopped := make(chan struct{})
 	go func() {
@@ -149,12 +150,18 @@ func (p *platform) openCollector(ctx context.Context, a *peer.Authority, url str
 		<-stopped
 		_ = errors.Join(c.Close(), q.Close())
 	})
+	return l.Addr().String()
 }
 
 // provision adds meters and gives the content of their provisioning file.
 func (p *platform) provision(n int) (content string, err error) {
+	return p.provisionAt("mqtt://"+p.collector, n)
+}
+
+// provisionAt is provision for meters of the collector at an address.
+func (p *platform) provisionAt(collector string, n int) (content string, err error) {
 	root := clpke.RootFingerprint(p.ttp.RootKey())
-	records, err := p.utility.AddMeters(context.Background(), n, []string{"mqtt://" + p.collector}, &root)
+	records, err := p.utility.AddMeters(context.Background(), n, []string{collector}, &root)
 	if err != nil {
 		return "", err
 	}

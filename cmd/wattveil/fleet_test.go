@@ -25,6 +25,7 @@ const (
 	fleetMeters    = 240
 	fleetProcesses = 4
 	fleetHistory   = 4 * time.Hour // of readings every minute
+	spreadOfMeter  = time.Millisecond
 	fleetTime      = 3 * time.Minute
 	fullFleet      = 10_000
 	fullFleetTime  = 40 * time.Minute
@@ -276,7 +277,8 @@ func (f *fleet) field() {
 		name := fmt.Sprintf("field-%d", i)
 		f.serve(name, "wattveil-meter", "run", "--provision", fmt.Sprintf("meters-%d.jsonl", i), "--data", name, "--source", "sim",
 			"--count", strconv.Itoa((f.meters+i)/fleetProcesses),
-			"--resolution", "1m", "--history", fleetHistory.String(), "--retry", "30s", "--log-level", "warn")
+			"--resolution", "1m", "--history", fleetHistory.String(), "--retry", "30s", "--log-level", "warn",
+			"--spread", (time.Duration(f.meters) * spreadOfMeter).String())
 		f.fields = append(f.fields, name)
 	}
 }
