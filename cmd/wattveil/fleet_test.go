@@ -36,6 +36,10 @@ const (
 	maxMeterKB  = 40
 	maxSecureKB = 60 // over TLS
 	queueKB     = 64 << 10
+
+	// The same of a meter in a process of many, with its simulated home.
+	maxFieldKB = 200
+	fieldKB    = 32 << 10
 )
 
 // process is a server or a field of meters that runs.
@@ -329,6 +333,12 @@ func (f *fleet) check(within time.Duration) {
 	grown := f.kilobytes("collector", "VmRSS") - before
 	if grown > f.meters*each+fixed {
 		t.Errorf("the collector has grown by %d kB for %d meters, want at most %d kB each", grown, f.meters, each)
+	}
+	share := f.meters / fleetProcesses
+	for _, name := range f.fields {
+		if has := f.kilobytes(name, "VmRSS"); has > share*maxFieldKB+fieldKB {
+			t.Errorf("%s has %d kB for %d meters, want at most %d kB each", name, has, share, maxFieldKB)
+		}
 	}
 	f.restart(within)
 }

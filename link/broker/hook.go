@@ -26,7 +26,7 @@ func (h *hook) ID() string { return "wattveil" }
 // Provides lists the methods below.
 func (h *hook) Provides(b byte) bool {
 	switch b {
-	case mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnSessionEstablished, mqtt.OnDisconnect,
+	case mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnSessionEstablish, mqtt.OnSessionEstablished, mqtt.OnDisconnect,
 		mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnPublish:
 		return true
 	}
@@ -60,6 +60,16 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	return h.broker.cfg.Authenticate(id, string(pk.Connect.Password))
 }
 
+// OnSessionEstablish counts a session that ends an older one of the meter.
+func (h *hook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
+	id, ok := meterOf(cl)
+	if before := h.broker.client(id); !ok || before == nil || before.Closed() {
+		return
+	}
+	h.broker.takenOver.Add(1)
+	h.broker.cfg.Log.Info("a meter's connection is taken over by another one under its name", "meter", id)
+}
+
 // OnSessionEstablished remembers where to send a meter's downlinks.
 func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 	if id, ok := meterOf(cl); ok {
@@ -69,14 +79,8 @@ func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 
 // OnDisconnect forgets it again.
 func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, _ bool) {
-	id, ok := meterOf(cl)
-	if !ok {
-		return
-	}
-	h.broker.leave(id, cl)
-	if errors.Is(cl.StopCause(), packets.ErrSessionTakenOver) {
-		h.broker.takenOver.Add(1)
-		h.broker.cfg.Log.Info("a meter's connection was taken over by another one under its name", "meter", id)
+	if id, ok := meterOf(cl); ok {
+		h.broker.leave(id, cl)
 	}
 }
 
