@@ -19,6 +19,7 @@ const (
 	memoryAnyway  = 64 << 20
 	memoryOfMeter = 34 << 10
 	memoryOfTLS   = 12 << 10 // of a connection over TLS, besides
+	memoryOfEntry = 256      // of the roster, which is copied when it changes
 	boundEvery    = 2 * time.Second
 )
 
@@ -35,7 +36,7 @@ func boundMemory(ctx context.Context, overTLS bool, stats func() collector.Stats
 	tick := time.NewTicker(boundEvery)
 	defer tick.Stop()
 	for {
-		debug.SetMemoryLimit(memoryLimit(stats().Connected, overTLS))
+		debug.SetMemoryLimit(memoryLimit(stats(), overTLS))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -44,11 +45,11 @@ func boundMemory(ctx context.Context, overTLS bool, stats func() collector.Stats
 	}
 }
 
-// memoryLimit is what a collector needs for a number of meters, bytes.
-func memoryLimit(meters int, overTLS bool) int64 {
+// memoryLimit is what a collector needs for its meters, bytes.
+func memoryLimit(s collector.Stats, overTLS bool) int64 {
 	each := int64(memoryOfMeter)
 	if overTLS {
 		each += memoryOfTLS
 	}
-	return memoryAnyway + int64(meters)*each
+	return memoryAnyway + int64(s.Meters)*memoryOfEntry + int64(s.Connected)*each
 }
