@@ -231,10 +231,13 @@ func (f *fleet) kilobytes(process, figure string) (n int) {
 	return n
 }
 
-// stand is how the meters stand, as they say themselves.
+// stand is how the meters stand, as they say themselves. Repeated counts second
+// answers: a meter that waits for longer than --retry asks again, and takes the
+// first.
 type stand struct {
 	Registered, Keyed                   int
 	Taken, Sent, Lost, Pending, Refused uint64
+	Repeated                            uint64
 }
 
 // standing sums what the meters of all processes say.
@@ -267,8 +270,12 @@ func (f *fleet) standing() (s stand) {
 			s.Sent += m.Sent
 			s.Lost += m.Missing + m.Dropped
 			s.Pending += m.Pending
-			for _, n := range m.Refused {
-				s.Refused += n
+			for class, n := range m.Refused {
+				if class == "replayed" {
+					s.Repeated += n
+				} else {
+					s.Refused += n
+				}
 			}
 		}
 	}
@@ -400,7 +407,8 @@ func (f *fleet) report(s stand, before int, took times) {
 	messages, after := f.figure("collector", "wattveil_held_total", ""), f.kilobytes("collector", "VmRSS")
 	f.t.Logf("%d meters in %d processes over %s: started in %s, all registered after %s, all keyed after %s, all readings stored after %s",
 		f.meters, fleetProcesses, f.scheme, seconds(took.up), seconds(took.registered), seconds(took.keyed), seconds(took.stored))
-	f.t.Logf("%.0f messages, %.0f/s; %d readings, %.0f/s", messages, messages/took.stored.Seconds(), s.Taken, float64(s.Taken)/took.stored.Seconds())
+	f.t.Logf("%.0f messages, %.0f/s; %d readings, %.0f/s; %d answers came twice",
+		messages, messages/took.stored.Seconds(), s.Taken, float64(s.Taken)/took.stored.Seconds(), s.Repeated)
 	f.t.Logf("collector: %d kB before, %d kB after (at most %d kB), %.1f kB a connected meter", before, after,
 		f.kilobytes("collector", "VmHWM"), float64(after-before)/float64(f.meters))
 	inside := func(name string) float64 { return f.figure("collector", "go_memstats_"+name+"_bytes", "") / 1024 }
