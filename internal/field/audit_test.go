@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,7 +28,10 @@ type auditor struct {
 	number  wattveil.UCNumber
 	through int64
 
+	meters map[*Process][]MeterStatus
+
 	readings, messages int // that the TTP has
+	wrong              []string
 }
 
 // audit holds, for all readings up to a moment, what the TTP has to what the
@@ -35,46 +39,65 @@ type auditor struct {
 // bytes. It ends the field with SIGTERM. Call [Field.Drain] before.
 func (f *Field) audit(through time.Time) {
 	f.t.Helper()
-	epochs := f.epochs()
-	a := &auditor{f: f, through: through.Unix(), number: f.number()}
-	f.Stop(f.Fleets...)
-	f.Stop(f.Collectors...)
-	f.Stop(f.Utility, f.TTP)
+	a := f.auditor(through)
+	for _, text := range a.run() {
+		f.t.Error(text)
+	}
+	f.t.Logf("audited: %d readings in %d messages of which the TTP still has the digests", a.readings, a.messages)
+}
+
+// auditor ends what still runs and opens what it has left.
+func (f *Field) auditor(through time.Time) *auditor {
+	f.t.Helper()
+	a := &auditor{f: f, through: through.Unix(), meters: f.status(), number: f.number()}
+	for _, p := range slices.Backward(f.processes()) {
+		if p.Running() {
+			f.Stop(p)
+		}
+	}
 	a.names = f.pseudonyms()
 	var err error
 	if a.store, err = readingspebble.Open(f.folder("ttp", "readings"), readingspebble.Options{}); err != nil {
 		f.t.Fatal(err)
 	}
-	defer func() { _ = a.store.Close() }() // nothing was written
-	if len(epochs) == 0 {
-		f.t.Fatal("there are no meters")
-	}
-	for _, fleet := range f.Fleets {
-		for _, m := range epochs[fleet.Name] {
+	f.t.Cleanup(func() { _ = a.store.Close() })
+	return a
+}
+
+// run audits all meters and says what is wrong.
+func (a *auditor) run() []string {
+	a.f.t.Helper()
+	a.readings, a.messages, a.wrong = 0, 0, nil
+	for fleet, list := range a.meters {
+		for _, m := range list {
 			a.meter(fleet, m)
 		}
 	}
 	// The TTP forgets the digests of epochs that many others followed, but it
 	// has compared each message when it came.
-	if strings.Contains(f.TTP.Log(), "counter used twice") {
-		f.t.Error("the TTP has found a counter used twice")
+	if strings.Contains(a.f.TTP.Log(), "counter used twice") {
+		a.fault("the TTP has found a counter used twice")
 	}
-	f.t.Logf("audited: %d readings in %d messages of which the TTP still has the digests", a.readings, a.messages)
-	if a.readings == 0 {
-		f.t.Error("there are no readings")
+	if a.readings == 0 || a.messages == 0 {
+		a.fault("there are no readings")
 	}
+	return a.wrong
 }
 
-// epochs is how the meters stand, by fleet.
-func (f *Field) epochs() map[string][]MeterStatus {
+func (a *auditor) fault(format string, values ...any) {
+	a.wrong = append(a.wrong, fmt.Sprintf(format, values...))
+}
+
+// status is how the meters stand.
+func (f *Field) status() map[*Process][]MeterStatus {
 	f.t.Helper()
-	all := make(map[string][]MeterStatus)
+	all := make(map[*Process][]MeterStatus)
 	for _, p := range f.Fleets {
 		list, err := p.Meters()
 		if err != nil {
 			f.t.Fatal(err)
 		}
-		all[p.Name] = list
+		all[p] = list
 	}
 	return all
 }
@@ -129,12 +152,12 @@ func (a *auditor) meter(fleet *Process, status MeterStatus) {
 		t.Fatal(err)
 	}
 	if n := len(folded.Conflicts); n > 0 {
-		t.Errorf("%d readings of meter %v at the TTP have two values", n, id)
+		a.fault("%d readings of meter %v at the TTP have two values", n, id)
 	}
 	own := a.exported(fleet, status.Meter)
 	a.compare(id, own, folded)
 	if status.Missing > 0 || status.Dropped > 0 {
-		t.Errorf("meter %v misses %d readings and has dropped %d", id, status.Missing, status.Dropped)
+		a.fault("meter %v misses %d readings and has dropped %d", id, status.Missing, status.Dropped)
 	}
 	a.counters(m, wattveil.Epoch(status.Epoch))
 }
@@ -160,7 +183,7 @@ func (a *auditor) exported(fleet *Process, id string) map[int64]wattveil.Reading
 		own[at.Unix()] = wattveil.Reading{Time: at.Unix(), Import: register(t, row[1]), Export: register(t, row[2])}
 	}
 	if len(own) != len(rows)-1 || len(own) == 0 {
-		t.Errorf("meter %s exports %d rows of %d times", id, len(rows)-1, len(own))
+		a.fault("meter %s exports %d rows of %d times", id, len(rows)-1, len(own))
 	}
 	return own
 }
@@ -177,15 +200,13 @@ func register(t testing.TB, text string) wattveil.Register {
 // compare holds the stored readings to the exported ones. Registers at the TTP
 // are moved by a base, so that energies are compared.
 func (a *auditor) compare(id wattveil.MeterID, own map[int64]wattveil.Reading, folded readings.Folded) {
-	t := a.f.t
-	t.Helper()
 	seen := make(map[int64]bool)
 	var first wattveil.Reading // at the TTP
 	for _, run := range folded.Runs {
 		for _, r := range run.Readings {
 			mine, ok := own[r.Time]
 			if !ok || seen[r.Time] {
-				t.Errorf("meter %v: the TTP has a reading that the meter does not have, or has it twice", id)
+				a.fault("meter %v: the TTP has a reading that the meter does not have, or has it twice", id)
 				return
 			}
 			if len(seen) == 0 {
@@ -194,7 +215,7 @@ func (a *auditor) compare(id wattveil.MeterID, own map[int64]wattveil.Reading, f
 			seen[r.Time] = true
 			base := own[first.Time]
 			if r.Import.Since(first.Import) != mine.Import.Since(base.Import) || r.Export.Since(first.Export) != mine.Export.Since(base.Export) {
-				t.Errorf("meter %v: a reading at the TTP has another value than the meter's", id)
+				a.fault("meter %v: a reading at the TTP has another value than the meter's", id)
 				return
 			}
 		}
@@ -206,7 +227,7 @@ func (a *auditor) compare(id wattveil.MeterID, own map[int64]wattveil.Reading, f
 		}
 	}
 	if len(lost) > 0 {
-		t.Errorf("meter %v: %d of %d readings are not at the TTP, such as that of %s", id, len(lost), len(own), time.Unix(lost[0], 0).UTC())
+		a.fault("meter %v: %d of %d readings are not at the TTP, such as that of %s", id, len(lost), len(own), time.Unix(lost[0], 0).UTC())
 	}
 	a.readings += len(seen)
 }
@@ -227,7 +248,7 @@ func (a *auditor) counters(m wattveil.Meter, last wattveil.Epoch) {
 				t.Fatal(err)
 			}
 			if len(digests) > 1 {
-				t.Error(fmt.Sprintf("epoch %d, counter %d: %d messages with different bytes", epoch, c, len(digests)))
+				a.fault("meter %v, epoch %d, counter %d: %d messages with different bytes", m, epoch, c, len(digests))
 			}
 			a.messages += len(digests)
 		}

@@ -107,8 +107,9 @@ func (f *Field) Drain(through time.Time, within time.Duration) {
 	f.t.Helper()
 	var before float64
 	quiet := 0
+	deadline := time.Now().Add(within)
 	f.Until("nothing is on its way", within, func() error {
-		if err := f.handedOver(through); err != nil {
+		if err := f.handedOver(through, deadline); err != nil {
 			quiet = 0
 			return err
 		}
@@ -127,17 +128,17 @@ func (f *Field) Drain(through time.Time, within time.Duration) {
 	})
 }
 
-// handedOver waits a while for each meter and each collector to have nothing of
-// before a moment.
-func (f *Field) handedOver(through time.Time) error {
+// handedOver waits for each meter and each collector to have nothing of before a
+// moment.
+func (f *Field) handedOver(through, deadline time.Time) error {
 	for _, p := range f.Fleets {
-		if err := p.sent(through); err != nil {
+		if err := p.sent(through, deadline); err != nil {
 			return err
 		}
 	}
 	since := time.Now()
 	for _, p := range f.Collectors {
-		if err := eventually(func() error { return p.forwarded(since) }); err != nil {
+		if err := eventually(deadline, func() error { return p.forwarded(since) }); err != nil {
 			return err
 		}
 	}
@@ -160,11 +161,11 @@ func (p *Process) forwarded(since time.Time) error {
 	return nil
 }
 
-// sent tells whether each meter has had nothing to send at some time after a
+// sent waits until each meter has had nothing to send at some time after a
 // moment.
-func (p *Process) sent(through time.Time) error {
+func (p *Process) sent(through, deadline time.Time) error {
 	done := make(map[string]bool)
-	return eventually(func() error {
+	return eventually(deadline, func() error {
 		list, err := p.Meters()
 		if err != nil {
 			return err
@@ -181,12 +182,12 @@ func (p *Process) sent(through time.Time) error {
 	})
 }
 
-// eventually repeats a check for some seconds.
-func eventually(check func() error) (err error) {
-	for deadline := time.Now().Add(answerTime); time.Now().Before(deadline); time.Sleep(poll) {
-		if err = check(); err == nil {
-			return nil
+// eventually repeats a check until a moment.
+func eventually(deadline time.Time, check func() error) (err error) {
+	for {
+		if err = check(); err == nil || time.Now().After(deadline) {
+			return err
 		}
+		time.Sleep(poll)
 	}
-	return err
 }

@@ -15,6 +15,9 @@ const (
 	seedVariable = "WATTVEIL_SEED"
 	killEvery    = 1500 * time.Millisecond // on average
 	longestDown  = 300 * time.Millisecond
+	againIn      = 4 // of so many kills one is followed by another at once
+	coming       = 400 * time.Millisecond
+	look         = 20 * time.Millisecond
 )
 
 // seed is the one that is asked for, or a new one.
@@ -39,23 +42,23 @@ func TestKills(t *testing.T) {
 		kills = 200
 	}
 	rng := rand.New(rand.NewPCG(seed(t), 0))
-	f := New(t, Config{Fleets: fleets(6, "10m")})
+	f := New(t, Config{Fleets: fleets(10, "10m")})
 	f.Start(f.Fleets...)
 	watch := newWatch(t)
 	all := f.processes()
 	for _, p := range all {
 		watch.begin(p)
 	}
-	for range kills / len(all) {
-		order := slices.Clone(all)
-		rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
-		for _, p := range order {
-			// Moments, not waits for something.
-			time.Sleep(time.Duration(rng.Int64N(int64(2 * killEvery))))
-			watch.kill(p)
-			time.Sleep(time.Duration(rng.Int64N(int64(longestDown))))
-			f.Start(p)
-			watch.begin(p)
+	for done := 0; done < kills; {
+		rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		for _, p := range all {
+			done += watch.again(f, p, rng, 2*killEvery)
+			if rng.IntN(againIn) == 0 {
+				done += watch.again(f, p, rng, coming) // while it comes up
+			}
+			if done >= kills {
+				break
+			}
 		}
 	}
 	through := time.Now()
@@ -95,6 +98,18 @@ func role(p *Process) string {
 	}
 }
 
+// again kills a process at a random moment and starts it after another one. It
+// counts the kill.
+func (w *watch) again(f *Field, p *Process, rng *rand.Rand, within time.Duration) int {
+	w.t.Helper()
+	time.Sleep(time.Duration(rng.Int64N(int64(within)))) // a moment, not a wait for something
+	w.kill(p)
+	time.Sleep(time.Duration(rng.Int64N(int64(longestDown))))
+	f.Start(p)
+	w.begin(p)
+	return 1
+}
+
 func (w *watch) kill(p *Process) {
 	w.t.Helper()
 	if err := p.Kill(); err != nil {
@@ -123,7 +138,7 @@ func (w *watch) begin(p *Process) {
 func (w *watch) reach(p *Process, life time.Time, far func(*Process) error, times map[string][]time.Duration) bool {
 	for p.Running() && p.Life().Equal(life) {
 		if far(p) != nil {
-			time.Sleep(poll)
+			time.Sleep(look)
 			continue
 		}
 		took := time.Since(life)

@@ -190,4 +190,6 @@ func (p *Process) Log() string {
 }
 
 // folder is a place in the folder of all parties.
-func (f *Field) folder(name ...string) string { return filepath.Join(append([]string{f.dir}, name...)...) }
+func (f *Field) folder(name ...string) string {
+	return filepath.Join(append([]string{f.dir}, name...)...)
+}
