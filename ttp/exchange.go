@@ -212,25 +212,24 @@ func openOffer(own []*opener, x wire.Exchange) (*opener, wire.Offer, error) {
 	return nil, wire.Offer{}, fmt.Errorf("%w: M1", wire.Forged)
 }
 
-// admit checks epoch and limits of an exchange.
+// admit checks epoch and rate of an exchange.
 func (t *TTP) admit(ctx context.Context, tx *sql.Tx, m wattveil.Meter, offer wire.Offer) error {
 	var last wattveil.Epoch
-	var pending, recent int
+	var recent int
 	err := tx.QueryRowContext(ctx, `
 		SELECT last_epoch,
-			(SELECT count(*) FROM sessions WHERE uc = ?1 AND an_id = ?2 AND state = 'pending' AND created > ?3),
-			(SELECT count(*) FROM exchanges WHERE uc = ?1 AND an_id = ?2 AND at > ?4)
+			(SELECT count(*) FROM exchanges WHERE uc = ?1 AND an_id = ?2 AND at > ?3)
 		FROM meters WHERE uc = ?1 AND an_id = ?2`,
-		m.UC, int64(m.Pseudonym), t.cfg.Now().Add(-pendingFor).Unix(), t.cfg.Now().Add(-limitedOver).Unix(),
-	).Scan(&last, &pending, &recent)
+		m.UC, int64(m.Pseudonym), t.cfg.Now().Add(-limitedOver).Unix(),
+	).Scan(&last, &recent)
 	if err != nil {
 		return fmt.Errorf("admit exchange of %v: %w", m, err)
 	}
 	if offer.Epoch <= last {
 		return fmt.Errorf("%w: %d is not above %d", wire.EpochUsed, offer.Epoch, last)
 	}
-	if pending >= maxPending || recent >= t.cfg.MaxExchanges {
-		return fmt.Errorf("%w: %d pending, %d in a day", wire.Limited, pending, recent)
+	if recent >= t.cfg.MaxExchanges {
+		return fmt.Errorf("%w: %d in a day", wire.Limited, recent)
 	}
 	return nil
 }
@@ -312,19 +311,25 @@ func (t *TTP) chain(ctx context.Context, tx *sql.Tx, m wattveil.Meter, offer wir
 }
 
 // keepSession stores a pending epoch and makes room for it: at most eight live
-// epochs of a meter, no two with one low byte.
+// epochs of a meter, four of them pending, no two with one low byte. A meter
+// that starts again and again before it gets an answer leaves a pending epoch
+// each time, and only the newest is of use to it.
 func (t *TTP) keepSession(ctx context.Context, tx *sql.Tx, m wattveil.Meter, offer wire.Offer, m1 [32]byte, made *madeSession) error {
 	live, err := liveEpochs(ctx, tx, m)
 	if err != nil {
 		return fmt.Errorf("live epochs of %v: %w", m, err)
 	}
-	kept := 0
+	kept, pending := 0, 0
 	for _, e := range live {
-		if kept < maxLive-1 && e.Low() != offer.Epoch.Low() {
+		room := kept < maxLive-1 && (!e.pending || pending < maxPending-1)
+		if room && e.epoch.Low() != offer.Epoch.Low() {
 			kept++
+			if e.pending {
+				pending++
+			}
 			continue
 		}
-		if err := t.destroy(ctx, tx, m, e); err != nil {
+		if err := t.destroy(ctx, tx, m, e.epoch); err != nil {
 			return err
 		}
 	}
@@ -346,16 +351,22 @@ func (t *TTP) keepSession(ctx context.Context, tx *sql.Tx, m wattveil.Meter, off
 	return err
 }
 
-// liveEpochs are the epochs that a meter has keys of, newest first.
-func liveEpochs(ctx context.Context, tx *sql.Tx, m wattveil.Meter) (live []wattveil.Epoch, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT epoch FROM sessions WHERE uc = ? AND an_id = ? ORDER BY epoch DESC`, m.UC, int64(m.Pseudonym))
+// liveEpoch is an epoch that a meter has keys of.
+type liveEpoch struct {
+	epoch   wattveil.Epoch
+	pending bool
+}
+
+// liveEpochs are a meter's, newest first.
+func liveEpochs(ctx context.Context, tx *sql.Tx, m wattveil.Meter) (live []liveEpoch, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT epoch, state = 'pending' FROM sessions WHERE uc = ? AND an_id = ? ORDER BY epoch DESC`, m.UC, int64(m.Pseudonym))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		var e wattveil.Epoch
-		if err := rows.Scan(&e); err != nil {
+		var e liveEpoch
+		if err := rows.Scan(&e.epoch, &e.pending); err != nil {
 			return nil, err
 		}
 		live = append(live, e)

@@ -112,26 +112,26 @@ func TestSameM1SameM2(t *testing.T) {
 	}
 }
 
+// A meter that starts many times before it gets an answer is answered still:
+// its oldest pending epoch makes room.
 func TestFourPending(t *testing.T) {
 	r := newRig(t, nil)
 	c := r.company("north.example")
 	m := c.meter(1)
-	for e := range wattveil.Epoch(4) {
-		m.offer(e+1, nil)
+	m.agree(1)
+	for e := range wattveil.Epoch(6) {
+		m.offer(e+2, nil)
 	}
-	fifth := m.m1(5, nil)
-	if a := c.exchange(fifth)[0]; a.Verdict != wire.Later || r.Refused()[wire.Limited] != 1 {
-		t.Errorf("fifth pending: %v, %v", a.Verdict, r.Refused())
+	if n := r.count("sessions WHERE state = 'pending'"); n != 4 {
+		t.Errorf("%d pending epochs, want 4", n)
 	}
-	if a := c.exchange(m.m3(2))[0]; a.Verdict != wire.Durable {
-		t.Fatal(a.Verdict)
+	for e, want := range map[wattveil.Epoch]wire.Verdict{2: wire.Rekey, 3: wire.Rekey, 4: wire.Durable, 7: wire.Durable} {
+		if a := c.exchange(m.m3(e))[0]; a.Verdict != want {
+			t.Errorf("M3 of epoch %d: %v, want %v", e, a.Verdict, want)
+		}
 	}
-	if a := c.exchange(fifth)[0]; a.Verdict != wire.Durable {
-		t.Errorf("after one of four was confirmed: %v", a.Verdict)
-	}
-	other := c.meter(2)
-	if a := c.exchange(other.m1(1, nil))[0]; a.Verdict != wire.Durable {
-		t.Errorf("another meter is limited too: %v", a.Verdict)
+	if n := r.count("sessions WHERE state = 'active' AND epoch IN (1, 4, 7)"); n != 3 {
+		t.Errorf("%d active epochs, want the one before and the two that were confirmed", n)
 	}
 }
 
