@@ -33,9 +33,9 @@ type Config struct {
 	Collector []string // further flags of wattveil collector init
 	// Host is where a party runs and its address there; on the loopback if nil.
 	Host func(party string) (Host, string)
-	// Via is the address under which others find a server, if it is not the
-	// server's own.
-	Via map[string]string
+	// Via is told the address of the TTP's and the utility's server, and gives
+	// that under which others find it; its own if nil.
+	Via func(party, address string) string
 }
 
 // Fleet is a number of meters that one process runs.
@@ -114,10 +114,11 @@ func (f *Field) server(name, role string) (p *Process, flags []string) {
 
 // url is where others find a server of mutual TLS.
 func (f *Field) url(name string) string {
-	if via := f.cfg.Via[name]; via != "" {
-		return "https://" + via
+	address := f.addresses[name]
+	if f.cfg.Via != nil {
+		address = f.cfg.Via(name, address)
 	}
-	return "https://" + f.addresses[name]
+	return "https://" + address
 }
 
 // introduce makes the two organisations, has each know the other, and starts

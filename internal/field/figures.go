@@ -132,6 +132,9 @@ func (f *Field) Drain(through time.Time, within time.Duration) {
 // moment.
 func (f *Field) handedOver(through, deadline time.Time) error {
 	for _, p := range f.Fleets {
+		if !p.Running() {
+			continue // not started yet
+		}
 		if err := p.sent(through, deadline); err != nil {
 			return err
 		}
