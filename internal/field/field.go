@@ -40,9 +40,10 @@ type Config struct {
 
 // Fleet is a number of meters that one process runs.
 type Fleet struct {
-	Name   string
-	Meters int
-	Flags  []string // of wattveil-meter run
+	Name      string
+	Meters    int
+	Flags     []string // of wattveil-meter run
+	Collector string   // the only one that its meters know, if they do not know all
 }
 
 // collectors are the names of the collectors of a field.
@@ -167,7 +168,9 @@ func (f *Field) addFleet(i int, fleet Fleet) {
 	names := collectors()
 	var addresses []string
 	for j := range names {
-		addresses = append(addresses, "mqtt://"+f.addresses[names[(i+j)%len(names)]])
+		if name := names[(i+j)%len(names)]; fleet.Collector == "" || fleet.Collector == name {
+			addresses = append(addresses, "mqtt://"+f.addresses[name])
+		}
 	}
 	f.command("utility", "meter", "add", "--count", strconv.Itoa(fleet.Meters), "--collector", strings.Join(addresses, ","),
 		"--out", records, "--dir", f.Utility.dir)

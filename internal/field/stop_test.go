@@ -17,7 +17,7 @@ func TestStopFinishesBatches(t *testing.T) {
 	gates := make(map[string]*gate)
 	flags := []string{"--resolution", "1s", "--history", "10m"}
 	f := New(t, Config{
-		Fleets: []Fleet{{"first", 8, flags}, {"second", 8, flags}, {"third", 8, flags}},
+		Fleets: []Fleet{{"first", 8, flags, ""}, {"second", 8, flags, ""}, {"third", 8, flags, ""}},
 		Via: func(party, address string) string {
 			gates[party] = newGate(t, address)
 			return gates[party].listener.Addr().String()
@@ -65,7 +65,7 @@ func (f *Field) stopDuring(p *Process, g *gate, fleet *Process) (answered func(*
 	before := make(map[*Process]float64)
 	for _, c := range f.Collectors {
 		if c.Running() {
-			before[c] = f.durable(c)
+			before[c] = f.figure(c, "verdicts_total", "durable")
 		}
 	}
 	stops := strings.Count(p.Log(), "msg=stopping")
@@ -89,21 +89,11 @@ func (f *Field) stopDuring(p *Process, g *gate, fleet *Process) (answered func(*
 		f.t.Fatal(err)
 	}
 	return func(c *Process) error {
-		if f.durable(c) == before[c] {
+		if f.figure(c, "verdicts_total", "durable") == before[c] {
 			return errors.New("no message is done")
 		}
 		return nil
 	}
-}
-
-// durable is how many frames of a collector were done since its start.
-func (f *Field) durable(c *Process) float64 {
-	f.t.Helper()
-	n, err := c.Metric("verdicts_total", "durable")
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return n
 }
 
 // gate stands before a server. When it is armed, the first large request stops
