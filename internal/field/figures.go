@@ -133,7 +133,7 @@ func (f *Field) Drain(through time.Time, within time.Duration) {
 func (f *Field) handedOver(through, deadline time.Time) error {
 	for _, p := range f.Fleets {
 		if !p.Running() {
-			continue // not started yet
+			continue // not started yet, or ended by the test
 		}
 		if err := p.sent(through, deadline); err != nil {
 			return err
@@ -141,6 +141,9 @@ func (f *Field) handedOver(through, deadline time.Time) error {
 	}
 	since := time.Now()
 	for _, p := range f.Collectors {
+		if !p.Running() {
+			continue // the test has ended it
+		}
 		if err := eventually(deadline, func() error { return p.forwarded(since) }); err != nil {
 			return err
 		}
