@@ -56,8 +56,9 @@ type Config struct {
 	Log   func(party string) *slog.Logger
 	// PoolWindow is how long the utility waits for a collector that does not
 	// post, real time; 2 s if zero.
-	PoolWindow time.Duration
-	AtOnce     int // meters that step at once; 512 if zero, and with 1 they take turns in the households' order
+	PoolWindow  time.Duration
+	QueueFrames int // that a collector keeps; as many as its queue does by itself if zero
+	AtOnce      int // meters that step at once; 512 if zero, and with 1 they take turns in the households' order
 
 	Tap func(Record) // sees every message on every connection, if set
 	// Progress, if set, is told how far the run is. One goroutine calls it.
@@ -104,7 +105,8 @@ type Grid struct {
 	ctx    context.Context // of background work; ended by Close
 	cancel context.CancelFunc
 
-	nodes      sync.RWMutex // the servers' roles, which a hard stop replaces
+	nodes      sync.RWMutex    // the servers' roles, which a hard stop replaces
+	away       map[string]bool // servers that have left
 	ttp        *ttpNode
 	utility    *utilityNode
 	collectors []*collectorNode
@@ -152,7 +154,7 @@ func Open(ctx context.Context, cfg Config) (*Grid, error) {
 		cfg.Progress = func(Stage, int64, int64) {}
 	}
 	start := time.Unix(cfg.Start, 0).Add(-lead).Truncate(cfg.collectorInterval())
-	g := &Grid{cfg: cfg, clock: NewClock(start), faults: faults{share: cfg.Loss, seed: cfg.Seed}, audit: newAudit()}
+	g := &Grid{cfg: cfg, clock: NewClock(start), faults: faults{share: cfg.Loss, seed: cfg.Seed}, audit: newAudit(), away: make(map[string]bool)}
 	g.ctx, g.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	g.next = start
 	if err := g.open(ctx); err != nil {
@@ -250,7 +252,7 @@ func (g *Grid) maintain(ctx context.Context, now time.Time) error {
 	if err := g.utilityRole().Maintain(ctx); err != nil {
 		g.cfg.Log(UtilityOrg).Warn("maintenance waits", "error", err)
 	}
-	if now.Sub(g.maintained) < 24*time.Hour {
+	if g.away[TTPOrg] || now.Sub(g.maintained) < 24*time.Hour {
 		return nil
 	}
 	g.maintained = now

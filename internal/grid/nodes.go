@@ -239,7 +239,7 @@ func (n *collectorNode) start() (err error) {
 	}
 	n.fs = g.cfg.FS(n.name)
 	if n.queue, err = queue.Open(n.folder.File("queue"), queue.Options{
-		FS: n.fs, Now: g.clock.Now, Log: g.cfg.Log(n.name),
+		FS: n.fs, MaxFrames: g.cfg.QueueFrames, Now: g.clock.Now, Log: g.cfg.Log(n.name),
 	}); err != nil {
 		return err
 	}
@@ -350,10 +350,11 @@ func (g *Grid) newMeter(i int, h Household, record provision.Record, first int64
 }
 
 // handOver steps the meter until it has handed over what is due. A meter whose
-// collector is away keeps its readings; the clock waits for it for a while.
+// collector is full keeps its readings, and so does one whose collector is away;
+// for that one the clock waits a while.
 func (n *meterNode) handOver(ctx context.Context) (err error) {
 	for range handOverTries {
-		if err = n.agent.Step(ctx); err == nil {
+		if err = n.agent.Step(ctx); err == nil || errors.Is(err, link.ErrRefused) {
 			return nil
 		}
 		if ctx.Err() != nil {

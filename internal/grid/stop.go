@@ -57,6 +57,33 @@ func (g *Grid) HardStop(ctx context.Context, party string) error {
 	return nil
 }
 
+// Leave stops a server as a power cut would, until Return. Neither may be called
+// while the platform ticks.
+func (g *Grid) Leave(party string) error {
+	n, err := g.server(party)
+	if err != nil {
+		return err
+	}
+	g.away[party] = true
+	if err := n.stop(); err != nil {
+		return fmt.Errorf("stop %s: %w", party, err)
+	}
+	return nil
+}
+
+// Return starts a server that has left.
+func (g *Grid) Return(ctx context.Context, party string) error {
+	n, err := g.server(party)
+	if err != nil {
+		return err
+	}
+	delete(g.away, party)
+	if err := n.restart(ctx); err != nil {
+		return fmt.Errorf("start %s: %w", party, err)
+	}
+	return nil
+}
+
 func (g *Grid) server(party string) (server, error) {
 	switch party {
 	case TTPOrg:
