@@ -9,7 +9,7 @@ export GO
 # The steps of "make check". The tests come last, so that their output does.
 STEPS = format vet static rules tidy generated vuln fuzz race
 
-.PHONY: help demo test acceptance fleet bench check $(STEPS)
+.PHONY: help demo test acceptance fleet kills network away bench check $(STEPS)
 .NOTPARALLEL:
 
 help:
@@ -17,6 +17,9 @@ help:
 	@echo 'make test       run all tests'
 	@echo 'make acceptance bill all of the real homes in WATTVEIL_DATA, some minutes'
 	@echo 'make fleet      run METERS=10000 meters on one collector, without and with TLS, and print what they cost, some minutes'
+	@echo 'make kills      kill the processes of all parties at 200 moments, about 6 minutes'
+	@echo 'make network    run them over links that lose 30 % and are cut, about 30 minutes; needs namespaces'
+	@echo 'make away       take the TTP away for a week of a second a quarter, about 13 minutes'
 	@echo 'make check      run what CI runs: $(STEPS)'
 	@echo 'make bench      run the benchmarks, with allocations'
 
@@ -31,6 +34,18 @@ acceptance:
 
 fleet:
 	WATTVEIL_FLEET=$(METERS) $(GO) test -count=1 -v -run TestFleet -timeout 90m ./cmd/wattveil
+
+# Shorter forms of these three are part of "make test". WATTVEIL_SEED repeats a run.
+FIELD = WATTVEIL_FULL=1 $(GO) test -count=1 -v -timeout 90m ./internal/field
+
+kills:
+	$(FIELD) -run TestKills
+
+network:
+	$(FIELD) -run TestBadNetwork
+
+away:
+	$(FIELD) -run TestAwayForAWeek
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...

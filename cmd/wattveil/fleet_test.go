@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wattveil/wattveil/internal/field"
 	"github.com/wattveil/wattveil/internal/operator"
 )
 
@@ -64,9 +65,9 @@ type fleet struct {
 // openFleet starts the servers and adds the meters, which do not run yet.
 func openFleet(t *testing.T, meters int, scheme string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, dir: t.TempDir(), bin: built(t), meters: meters, scheme: scheme, metrics: make(map[string]string)}
+	f := &fleet{t: t, dir: t.TempDir(), bin: field.Binaries(t), meters: meters, scheme: scheme, metrics: make(map[string]string)}
 	t.Cleanup(f.stop)
-	ports := freePorts(t, 6)
+	ports := field.FreePorts(t, 6)
 	at := func(i int) string { return "127.0.0.1:" + ports[i] }
 	f.broker, f.metrics["ttp"], f.metrics["utility"], f.metrics["collector"] = at(2), at(3), at(4), at(5)
 	f.run("ttp", "init", "--dir", "ttp", "--name", "example-trust", "--listen", at(0), "--url", "https://"+at(0), "--metrics", at(3))

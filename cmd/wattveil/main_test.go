@@ -15,11 +15,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
 
+	"github.com/wattveil/wattveil/internal/field"
 	vectors "github.com/wattveil/wattveil/vectors/bill"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(tidy{m}, map[string]func(){"wattveil": main, "jsonget": jsonget})
+	testscript.Main(field.Tidy{Tests: m}, map[string]func(){"wattveil": main, "jsonget": jsonget})
 }
 
 // The scripts drive the binary. They find the published bills in the folder

@@ -5,18 +5,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/wattveil/wattveil/internal/field"
 	"github.com/wattveil/wattveil/utility/api"
 )
 
@@ -38,65 +36,6 @@ func readmeScript(t *testing.T) string {
 	return script + "\n"
 }
 
-// binaries builds both commands, once for all tests.
-var binaries = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "wattveil-bin-")
-	if err != nil {
-		return "", err
-	}
-	builtIn.Store(&dir)
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return "", err
-	}
-	for _, name := range []string{"wattveil", "wattveil-meter"} {
-		out, err := exec.Command("go", "build", "-o", filepath.Join(dir, name), "../"+name).CombinedOutput()
-		if err != nil {
-			return dir, fmt.Errorf("build %s: %w: %s", name, err, out)
-		}
-	}
-	return dir, nil
-})
-
-// tidy runs the tests and removes what they share.
-type tidy struct{ *testing.M }
-
-// Run implements testscript.TestingM.
-func (m tidy) Run() int {
-	code := m.M.Run()
-	if dir := builtIn.Load(); dir != nil {
-		_ = os.RemoveAll(*dir)
-	}
-	return code
-}
-
-// builtIn is where the commands were built, if any test has needed them.
-var builtIn atomic.Pointer[string]
-
-// built is the folder with both commands.
-func built(t *testing.T) string {
-	t.Helper()
-	dir, err := binaries()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-// freePorts asks the system for addresses that nobody uses.
-func freePorts(t *testing.T, n int) []string {
-	t.Helper()
-	ports := make([]string, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = l.Close() }()
-		_, ports[i], _ = net.SplitHostPort(l.Addr().String())
-	}
-	return ports
-}
-
 // parties are the script's folders, and the user of each when there are several.
 func parties() map[string]uint32 {
 	return map[string]uint32{"utility": 27001, "ttp": 27002, "north": 27003, "south": 27004, "meters": 27005}
@@ -112,11 +51,11 @@ func runScript(t *testing.T, users bool) (dir string) {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	script := readmeScript(t)
-	ports := freePorts(t, 4)
+	ports := field.FreePorts(t, 4)
 	for i, port := range []string{"8450", "8440", "1883", "1884"} {
 		script = strings.ReplaceAll(script, ":"+port, ":"+ports[i])
 	}
-	path := built(t)
+	path := field.Binaries(t)
 	if users {
 		if err := os.Chmod(dir, 0o1777); err != nil {
 			t.Fatal(err)
@@ -161,7 +100,7 @@ func userWrappers(t *testing.T, dir, bin string) string {
 	if err := os.Mkdir(wrappers, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"wattveil", "wattveil-meter"} {
+	for _, name := range []string{field.Servers, field.Meter} {
 		text := "#!/bin/bash\n" + userFunction() +
 			`for ((i = 1; i < $#; i++)); do case ${!i} in --dir | --data) j=$((i + 1)); party=${!j} ;; esac; done` + "\n" +
 			`u=$(user "$party"); exec setpriv --reuid "$u" --regid "$u" --clear-groups ` + filepath.Join(bin, name) + ` "$@"` + "\n"

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wattveil/wattveil/internal/field"
 	"github.com/wattveil/wattveil/utility/api"
 )
 
@@ -100,14 +101,14 @@ func runSuccession(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	script := succession
-	ports := freePorts(t, 3)
+	ports := field.FreePorts(t, 3)
 	for i, port := range []string{"8450", "8440", "1883"} {
 		script = strings.ReplaceAll(script, ":"+port, ":"+ports[i])
 	}
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
 	cmd.Dir = dir
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "WATTVEIL_") }),
-		"PATH="+built(t)+":"+os.Getenv("PATH"), "WATTVEIL_UTILITY_METRICS=", "WATTVEIL_TTP_METRICS=")
+		"PATH="+field.Binaries(t)+":"+os.Getenv("PATH"), "WATTVEIL_UTILITY_METRICS=", "WATTVEIL_TTP_METRICS=")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

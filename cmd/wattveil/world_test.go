@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wattveil/wattveil/internal/field"
 	"github.com/wattveil/wattveil/peer"
 	"github.com/wattveil/wattveil/utility"
 )
@@ -185,7 +186,7 @@ func (w *world) ttp(name string, flags ...string) *site {
 
 func (w *world) newSite(role, name string, flags ...string) *site {
 	w.Helper()
-	listen := "127.0.0.1:" + freePorts(w.T, 1)[0]
+	listen := "127.0.0.1:" + field.FreePorts(w.T, 1)[0]
 	s := &site{name: name, url: "https://" + listen, listen: listen}
 	w.do(append([]string{role, "init", "--dir", w.path(name), "--name", name, "--listen", listen, "--url", s.url,
 		"--metrics", "127.0.0.1:0"}, flags...)...)
@@ -238,7 +239,7 @@ func (w *world) introduce(u, t *site) {
 func (w *world) collector(u *site, name string) (dir, address string) {
 	w.Helper()
 	dir, file := w.path(name), w.path(name+".json")
-	address = "127.0.0.1:" + freePorts(w.T, 1)[0]
+	address = "127.0.0.1:" + field.FreePorts(w.T, 1)[0]
 	w.do("utility", "collector", "add", name, "--address", "mqtt://"+address, "--out", file, "--dir", u.dir)
 	w.do("collector", "init", "--dir", dir, "--from", file, "--listen", address, "--interval", "1s", "--metrics", "127.0.0.1:0")
 	return dir, address

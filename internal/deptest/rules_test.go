@@ -87,6 +87,11 @@ func roles() []Rule {
 			OnlyFrom: []string{"cmd/wattveil"},
 			Why:      "the grid sees all sides at once, which no party may",
 		},
+		{
+			Of:       []string{"internal/field"},
+			OnlyFrom: []string{"internal/field"},
+			Why:      "it starts and kills processes, for tests alone",
+		},
 	}
 }
 

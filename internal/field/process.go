@@ -25,8 +25,7 @@ type Host interface {
 // here is the host of the test itself.
 type here struct{}
 
-// Start implements [Host]. A process ends with the thread that has started it,
-// so that none outlives the test, however that ends.
+// Start implements [Host].
 func (here) Start(cmd *exec.Cmd) error { return onThread(cmd.Start) }
 
 // Dial implements [Host].
@@ -86,7 +85,7 @@ func (p *Process) Start() error {
 	cmd := exec.Command(p.path, p.args...)
 	cmd.Env = cleanEnvironment()
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = endsWithTest()
 	if err := p.host.Start(cmd); err != nil {
 		return fmt.Errorf("start %s: %w", p.Name, err)
 	}
