@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -82,7 +83,8 @@ func (f *Folder) Close() error { return f.lock.Close() }
 
 // WriteFile replaces a file in one step and durably: temporary file, sync,
 // rename, sync of the folder. A stop at any moment leaves the old or the new
-// content.
+// content. A temporary file that an earlier stop has left is removed, since it
+// may hold keys that are to be gone.
 func WriteFile(path string, content []byte, mode os.FileMode) error {
 	if err := replace(path, content, mode); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
@@ -92,12 +94,18 @@ func WriteFile(path string, content []byte, mode os.FileMode) error {
 
 func replace(path string, content []byte, mode os.FileMode) error {
 	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+	if err := removeLeft(path); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(dir, temporaryPrefix(path)+"*")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(tmp.Name()) }() // fails, as it should, after the rename
-	_, err = tmp.Write(content)
+	err = syscall.Flock(int(tmp.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) // it is in use
+	if err == nil {
+		_, err = tmp.Write(content)
+	}
 	err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close())
 	if err != nil {
 		return err
@@ -110,4 +118,45 @@ func replace(path string, content []byte, mode os.FileMode) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// temporaryPrefix begins the names of a file's temporary files, which end in
+// digits.
+func temporaryPrefix(path string) string { return "." + filepath.Base(path) + "." }
+
+// removeLeft removes the temporary files of a file that nobody is writing.
+func removeLeft(path string) error {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		rest, ok := strings.CutPrefix(e.Name(), temporaryPrefix(path))
+		if !ok || rest == "" || strings.Trim(rest, "0123456789") != "" {
+			continue
+		}
+		if err := removeUnused(filepath.Join(filepath.Dir(path), e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeUnused removes a file unless somebody has it locked or has removed it.
+func removeUnused(path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		return nil
+	}
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }

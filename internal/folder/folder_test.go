@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -172,4 +173,41 @@ func list(t *testing.T, dir string) string {
 		names = append(names, e.Name())
 	}
 	return strings.Join(names, " ")
+}
+
+// A temporary file of a process that was killed goes with the next write of the
+// same file, and nothing else does.
+func TestLeftTemporaryFilesGo(t *testing.T) {
+	dir := t.TempDir()
+	stay := []string{".vault.", ".vault.12x", ".other.12", "vault.12", ".vault.old.12"}
+	for _, name := range append([]string{".vault.12", ".vault.3456789"}, stay...) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("key"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// One that another writer has locked is in use.
+	busy, err := os.Create(filepath.Join(dir, ".vault.77"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = busy.Close() }()
+	if err := syscall.Flock(int(busy.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(filepath.Join(dir, "vault"), []byte("new"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	want := append(stay, "vault", ".vault.77")
+	slices.Sort(want)
+	if !slices.Equal(names, want) {
+		t.Errorf("the folder holds %q, want %q", names, want)
+	}
 }
