@@ -102,12 +102,12 @@ func replace(path string, content []byte, mode os.FileMode) error {
 		return err
 	}
 	defer func() { _ = os.Remove(tmp.Name()) }() // fails, as it should, after the rename
-	err = syscall.Flock(int(tmp.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) // it is in use
+	defer func() { _ = tmp.Close() }()           // after the rename, until which it is locked
+	err = syscall.Flock(int(tmp.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if err == nil {
 		_, err = tmp.Write(content)
 	}
-	err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close())
-	if err != nil {
+	if err := errors.Join(err, tmp.Chmod(mode), tmp.Sync()); err != nil {
 		return err
 	}
 	if err := os.Rename(tmp.Name(), path); err != nil {
