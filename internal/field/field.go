@@ -141,7 +141,7 @@ func (f *Field) introduce() {
 	f.command("ttp", "utility", "add", utilityOrg, "--ca", authority, "--out", invitation, "--dir", f.TTP.dir)
 	f.command("utility", "peer", "add", "--invitation", invitation, "--dir", f.Utility.dir)
 	f.Start(f.TTP, f.Utility)
-	f.Until("the TTP is enrolled", patience, func() error {
+	f.Until("the TTP is enrolled", 5*patience, func() error { // a bad network may take it several attempts
 		_, err := f.try("utility", "enrol", "--dir", f.Utility.dir)
 		return err
 	})

@@ -236,7 +236,7 @@ func TestBadNetwork(t *testing.T) {
 		cut: 2 * time.Second, reading: time.Second, calm: 2 * time.Minute,
 	}
 	if full() {
-		is.loss, is.delay, is.cut, is.reading, is.calm = 0.3, 2*time.Second, 2*time.Minute, 15*time.Second, 15*time.Minute
+		is.loss, is.delay, is.cut, is.reading, is.calm = 0.3, 2*time.Second, 2*time.Minute, 30*time.Second, 30*time.Minute
 	}
 	if err := onThread(func() error { return raise("lo", netip.Addr{}) }); err != nil {
 		lacks(t, err)
