@@ -18,7 +18,7 @@ help:
 	@echo 'make acceptance bill all of the real homes in WATTVEIL_DATA, some minutes'
 	@echo 'make fleet      run METERS=10000 meters on one collector, without and with TLS, and print what they cost, some minutes'
 	@echo 'make kills      kill the processes of all parties at 200 moments, about 6 minutes'
-	@echo 'make network    run them over links that lose 30 % and are cut, about 30 minutes; needs namespaces'
+	@echo 'make network    run them over links that lose 30 % and are cut, about 40 minutes; needs namespaces'
 	@echo 'make away       take the TTP away for a week of a second a quarter, about 13 minutes'
 	@echo 'make check      run what CI runs: $(STEPS)'
 	@echo 'make bench      run the benchmarks, with allocations'

@@ -167,8 +167,11 @@ func (p *Process) forwarded(since time.Time) error {
 	return nil
 }
 
-// sent waits until each meter has had nothing to send at some time after a
-// moment.
+// keyed is the state of a meter that shares keys with the TTP.
+const keyed = "keyed"
+
+// sent waits until each meter has had keys and nothing to send at some time
+// after a moment.
 func (p *Process) sent(through, deadline time.Time) error {
 	done := make(map[string]bool)
 	return eventually(deadline, func() error {
@@ -177,7 +180,7 @@ func (p *Process) sent(through, deadline time.Time) error {
 			return err
 		}
 		for _, m := range list {
-			if m.Pending == 0 && m.Next.After(through) {
+			if m.State == keyed && m.Pending == 0 && m.Next.After(through) {
 				done[m.Meter] = true
 			}
 		}
