@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/internal/field"
 	"github.com/wattveil/wattveil/readings"
 	readingspebble "github.com/wattveil/wattveil/readings/pebble"
 	ttpapi "github.com/wattveil/wattveil/ttp/api"
@@ -163,7 +164,7 @@ type row struct{ at, imported, exported int64 }
 // export is what a meter has kept of a time.
 func (w *world) export(group, id string, from, to time.Time) (rows []row) {
 	w.Helper()
-	cmd := exec.Command(filepath.Join(built(w.T), "wattveil-meter"), "export", "--data", w.path(group),
+	cmd := exec.Command(filepath.Join(field.Binaries(w.T), "wattveil-meter"), "export", "--data", w.path(group),
 		"--from", from.Format(time.RFC3339), "--to", to.Format(time.RFC3339), id)
 	out, err := cmd.Output()
 	if err != nil {

@@ -258,7 +258,7 @@ func (w *world) serveCollector(dir string) *serving {
 // process starts a built command and ends it with the test.
 func (w *world) process(name string, args ...string) *exec.Cmd {
 	w.Helper()
-	cmd := exec.Command(filepath.Join(built(w.T), name), args...)
+	cmd := exec.Command(filepath.Join(field.Binaries(w.T), name), args...)
 	cmd.Dir = w.dir
 	log, err := os.Create(w.path(fmt.Sprintf("%s-%d.log", name, time.Now().UnixNano())))
 	if err != nil {
