@@ -1,5 +1,5 @@
 // Package bill holds the published test vectors of spec/bill.md: the JSON
-// files beside this source, embedded, and the types that read them. Section 10
+// files beside this source, embedded, and the types that read them. Section 11
 // of the specification says how to read each file. The files are written by
 // "go generate"; never edit them by hand.
 package bill
