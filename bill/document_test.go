@@ -95,3 +95,33 @@ func TestDocumentRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestSeen(t *testing.T) {
+	const hash = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	for text, want := range map[string]bill.Seen{
+		"a\n2\nAAAA\n\n— b c\n": {Checkpoint: "a\n2\nAAAA\n\n— b c\n"},
+		document + "\n":         {Checkpoint: "ttp.example/bills\n2\nAAAA\n\n— ttp.example/bills BBBB\n"},
+		`{"checkpoint":"x\n","consistency":["` + hash + `"]}` + "\n": {Checkpoint: "x\n", Consistency: [][]byte{make([]byte, 32)}},
+	} {
+		if s, err := bill.ParseSeen([]byte(text)); err != nil || !reflect.DeepEqual(s, want) {
+			t.Errorf("%q reads as %+v, %v", text, s, err)
+		}
+	}
+	for name, text := range map[string]string{
+		"empty":         "",
+		"long":          strings.Repeat("x", 9000),
+		"very long":     strings.Repeat("x", 300<<10),
+		"no checkpoint": `{"checkpoint":"","consistency":[]}`,
+		"no list":       `{"checkpoint":"x"}`,
+		"null":          `{"checkpoint":"x","consistency":null}`,
+		"unknown":       `{"checkpoint":"x","consistency":[],"key":"y"}`,
+		"white space":   `{"checkpoint":"x", "consistency":[]}`,
+		"short hash":    `{"checkpoint":"x","consistency":["AAAA"]}`,
+		"many":          `{"checkpoint":"x","consistency":["` + strings.Repeat(hash+`","`, 128) + hash + `"]}`,
+		"unlogged":      `{"jws":"a.b.c","salt":"oKGio6SlpqeoqaqrrK2urw"}`,
+	} {
+		if s, err := bill.ParseSeen([]byte(text)); !errors.Is(err, bill.ErrDocument) {
+			t.Errorf("%s reads as %+v, %v", name, s, err)
+		}
+	}
+}

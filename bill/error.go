@@ -31,6 +31,18 @@ const (
 	ErrTotal      Class = "total"       // the total is not the sum of the lines
 	ErrEnergy     Class = "energy"      // the energies are not the sums of the lines
 	ErrSubject    Class = "subject"     // the bill is of another meter
+
+	// Those of section 9, which package transparency tells apart.
+	ErrCheckpoint  Class = "checkpoint"  // the checkpoint is not signed by the log
+	ErrCosignature Class = "cosignature" // it is not cosigned by the utility
+	ErrInclusion   Class = "inclusion"   // the bill is not in the log
+	ErrConsistency Class = "consistency" // the log does not continue the one seen before
+
+	// Those of what the bill is held against.
+	ErrPeriod   Class = "period"   // the bill is of another period
+	ErrReplaced Class = "replaced" // a later bill stands in its place
+	ErrTariff   Class = "tariff"   // it is not by this tariff
+	ErrReadings Class = "readings" // it is not what the readings come to
 )
 
 // Error is the class's name.
@@ -53,6 +65,9 @@ func (e *Error) Error() string {
 
 // Unwrap is the class, so that errors.Is(err, bill.ErrSignature) holds.
 func (e *Error) Unwrap() error { return e.Class }
+
+// Refuse is a refusal of a class, for what this package does not check itself.
+func Refuse(c Class, format string, args ...any) error { return refuse(c, format, args...) }
 
 func refuse(c Class, format string, args ...any) error {
 	return &Error{Class: c, Detail: fmt.Sprintf(format, args...)}

@@ -132,3 +132,32 @@ func FuzzParseDocument(f *testing.F) {
 		}
 	})
 }
+
+// What was kept is accepted in one form.
+func FuzzParseSeen(f *testing.F) {
+	v, err := vectors.Load()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, d := range v.Documents {
+		f.Add([]byte(d.Seen))
+	}
+	f.Add([]byte(v.Documents[0].Text))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := ParseSeen(data)
+		if err != nil {
+			if strings.ContainsAny(err.Error(), "\n\r") {
+				t.Errorf("the error has several lines: %q", err)
+			}
+			return
+		}
+		if s.Checkpoint == "" {
+			t.Errorf("accepted %q without a checkpoint", data)
+		}
+		for _, h := range s.Consistency {
+			if len(h) != digestSize {
+				t.Errorf("accepted a hash of %d bytes", len(h))
+			}
+		}
+	})
+}

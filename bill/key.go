@@ -113,6 +113,16 @@ func NewKeySet(keys ...ed25519.PublicKey) (KeySet, error) {
 // IDs lists the keys' ids.
 func (s KeySet) IDs() []string { return slices.Clone(s.ids) }
 
+// Has tells whether the set has all keys of another.
+func (s KeySet) Has(other KeySet) bool {
+	for _, id := range other.ids {
+		if !slices.Contains(s.ids, id) {
+			return false
+		}
+	}
+	return true
+}
+
 func (s KeySet) find(id string) (ed25519.PublicKey, bool) {
 	i := slices.Index(s.ids, id)
 	if i < 0 {

@@ -105,6 +105,9 @@ func (l *Log) PublicKey() (string, error) {
 	return key.String(), nil
 }
 
+// Origin is the log's name in its checkpoints.
+func (l *Log) Origin() string { return l.origin }
+
 // Add appends entries and returns their indices once a signed checkpoint
 // covers all of them. They are durable then. The same entry added twice has
 // two indices.
@@ -134,29 +137,38 @@ func (l *Log) Add(ctx context.Context, entries []Entry) ([]uint64, error) {
 	return indices, nil
 }
 
+// SignedCheckpoint is a checkpoint that the log has signed.
+type SignedCheckpoint struct {
+	Text string
+	Size uint64
+	// Consistency proves that it continues the log of the size asked for.
+	Consistency [][]byte
+}
+
 // Checkpoint is the newest signed checkpoint, and the proof that it continues
 // a log of size since (none for size 0).
-func (l *Log) Checkpoint(ctx context.Context, since uint64) (signed []byte, consistency [][]byte, err error) {
-	signed, err = l.reader.ReadCheckpoint(ctx)
+func (l *Log) Checkpoint(ctx context.Context, since uint64) (SignedCheckpoint, error) {
+	signed, err := l.reader.ReadCheckpoint(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read checkpoint: %w", err)
+		return SignedCheckpoint{}, fmt.Errorf("read checkpoint: %w", err)
 	}
 	cp, _, _, err := log.ParseCheckpoint(signed, l.origin, l.verifier)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read checkpoint: %w", err)
+		return SignedCheckpoint{}, fmt.Errorf("read checkpoint: %w", err)
 	}
+	out := SignedCheckpoint{Text: string(signed), Size: cp.Size}
 	if since == 0 || since >= cp.Size {
-		return signed, nil, nil
+		return out, nil
 	}
 	builder, err := client.NewProofBuilder(ctx, cp.Size, l.reader.ReadTile)
 	if err != nil {
-		return nil, nil, fmt.Errorf("prove consistency: %w", err)
+		return SignedCheckpoint{}, fmt.Errorf("prove consistency: %w", err)
 	}
-	consistency, err = builder.ConsistencyProof(ctx, since, cp.Size)
+	out.Consistency, err = builder.ConsistencyProof(ctx, since, cp.Size)
 	if err != nil {
-		return nil, nil, fmt.Errorf("prove consistency from %d to %d: %w", since, cp.Size, err)
+		return SignedCheckpoint{}, fmt.Errorf("prove consistency from %d to %d: %w", since, cp.Size, err)
 	}
-	return signed, consistency, nil
+	return out, nil
 }
 
 // Inclusion proves entries in the tree of a size, each by its index.

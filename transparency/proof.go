@@ -25,25 +25,48 @@ const maxHashes = 64
 // cosigned by the utility, and the path leads from the entry to its root. It
 // fails with [ErrCheckpoint], [ErrNotCosigned] or [ErrNotIncluded].
 func (p Proof) Verify(e Entry, keys Keys) error {
-	logKey, err := newVerifier(keys.Log)
+	cp, err := keys.Open(p.Checkpoint)
 	if err != nil {
-		return fmt.Errorf("log key: %w", err)
+		return err
 	}
-	witness, err := f_note.NewVerifierForCosignatureV1(keys.Witness)
+	return cp.Includes(e, p.Index, p.Hashes)
+}
+
+// Checkpoint is a checkpoint whose signatures were checked, for those who have
+// many entries to look for in it.
+type Checkpoint struct {
+	Size uint64 // entries of the log
+	root []byte
+}
+
+// Open checks that a checkpoint is signed by the log and cosigned by the
+// utility. It fails with [ErrCheckpoint] or [ErrNotCosigned].
+func (k Keys) Open(checkpoint string) (Checkpoint, error) {
+	logKey, err := newVerifier(k.Log)
 	if err != nil {
-		return fmt.Errorf("witness key: %w", err)
+		return Checkpoint{}, fmt.Errorf("log key: %w", err)
 	}
-	cp, _, parsed, err := log.ParseCheckpoint([]byte(p.Checkpoint), keys.Origin, logKey, witness)
+	witness, err := f_note.NewVerifierForCosignatureV1(k.Witness)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrCheckpoint, err)
+		return Checkpoint{}, fmt.Errorf("witness key: %w", err)
+	}
+	cp, _, parsed, err := log.ParseCheckpoint([]byte(checkpoint), k.Origin, logKey, witness)
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("%w: %w", ErrCheckpoint, err)
 	}
 	if !signedBy(parsed, witness) {
-		return ErrNotCosigned
+		return Checkpoint{}, ErrNotCosigned
 	}
-	if len(p.Hashes) > maxHashes || p.Index >= cp.Size {
-		return fmt.Errorf("%w: entry %d of %d", ErrNotIncluded, p.Index, cp.Size)
+	return Checkpoint{Size: cp.Size, root: cp.Hash}, nil
+}
+
+// Includes checks that an audit path leads from an entry to the checkpoint. It
+// fails with [ErrNotIncluded].
+func (c Checkpoint) Includes(e Entry, index uint64, hashes [][]byte) error {
+	if len(hashes) > maxHashes || index >= c.Size {
+		return fmt.Errorf("%w: entry %d of %d", ErrNotIncluded, index, c.Size)
 	}
-	err = proof.VerifyInclusion(rfc6962.DefaultHasher, p.Index, cp.Size, leafHash(e), p.Hashes, cp.Hash)
+	err := proof.VerifyInclusion(rfc6962.DefaultHasher, index, c.Size, leafHash(e), hashes, c.root)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotIncluded, err)
 	}

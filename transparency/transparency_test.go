@@ -63,11 +63,11 @@ func cosign(t *testing.T, l *Log, w *Witness) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signed, consistency, err := l.Checkpoint(t.Context(), size)
+	signed, err := l.Checkpoint(t.Context(), size)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cosigned, err := w.Cosign(signed, consistency)
+	cosigned, err := w.Cosign([]byte(signed.Text), signed.Consistency)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,11 +156,11 @@ func TestTwoLogsAreNotBothCosigned(t *testing.T) {
 	copyKey(t, dir, other)
 	forked := openLog(t, other)
 	add(t, forked, entries(100, 109))
-	signed, consistency, err := forked.Checkpoint(t.Context(), 6)
+	signed, err := forked.Checkpoint(t.Context(), 6)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Cosign(signed, consistency); !errors.Is(err, ErrInconsistent) {
+	if _, err := w.Cosign([]byte(signed.Text), signed.Consistency); !errors.Is(err, ErrInconsistent) {
 		t.Errorf("forked log: %v", err)
 	}
 
@@ -170,11 +170,11 @@ func TestTwoLogsAreNotBothCosigned(t *testing.T) {
 		copyKey(t, dir, short)
 		rolled := openLog(t, short)
 		add(t, rolled, entries(200, 200+n))
-		signed, _, err := rolled.Checkpoint(t.Context(), 0)
+		signed, err := rolled.Checkpoint(t.Context(), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.Cosign(signed, nil); !errors.Is(err, ErrInconsistent) {
+		if _, err := w.Cosign([]byte(signed.Text), nil); !errors.Is(err, ErrInconsistent) {
 			t.Errorf("log of %d other entries: %v", n, err)
 		}
 	}
@@ -183,13 +183,71 @@ func TestTwoLogsAreNotBothCosigned(t *testing.T) {
 	cosign(t, l, w)
 }
 
+// Checkpoints of one log fit together in either order, those of two do not.
+func TestOneLog(t *testing.T) {
+	dir, witnessDir := t.TempDir(), t.TempDir()
+	l := openLog(t, dir)
+	w := openWitness(t, witnessDir, l)
+	keys := keysOf(t, l, w)
+	open := func(text string) Checkpoint {
+		t.Helper()
+		c, err := keys.Open(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	add(t, l, entries(0, 5))
+	early := open(cosign(t, l, w))
+	add(t, l, entries(5, 12))
+	late := open(cosign(t, l, w))
+	newest, err := l.Checkpoint(t.Context(), 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := t.TempDir()
+	copyKey(t, dir, other)
+	forked := openLog(t, other)
+	w2dir := t.TempDir()
+	key, err := os.ReadFile(filepath.Join(witnessDir, witnessKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(w2dir, witnessKey), key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	add(t, forked, entries(100, 112))
+	fork := open(cosign(t, forked, openWitness(t, w2dir, forked)))
+	none := Checkpoint{}
+	for name, c := range map[string]struct {
+		a, b  Checkpoint
+		proof [][]byte
+		want  error
+	}{
+		"same":            {late, late, nil, nil},
+		"rising":          {early, late, newest.Consistency, nil},
+		"falling":         {late, early, newest.Consistency, nil},
+		"from nothing":    {none, late, nil, nil},
+		"no proof":        {early, late, nil, ErrUnproven},
+		"fork":            {late, fork, nil, ErrInconsistent},
+		"fork with proof": {late, fork, newest.Consistency, ErrInconsistent},
+		"fork of another": {early, fork, newest.Consistency, ErrInconsistent},
+		"changed proof":   {early, late, newest.Consistency[1:], ErrInconsistent},
+		"far too long":    {early, late, make([][]byte, 1000), ErrInconsistent},
+	} {
+		if err := OneLog(c.a, c.b, c.proof); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
 func TestVerifyNamesWhatIsWrong(t *testing.T) {
 	l := openLog(t, t.TempDir())
 	w := openWitness(t, t.TempDir(), l)
 	indices := add(t, l, entries(0, 4))
 	good := prove(t, l, cosign(t, l, w), indices[2])[0]
 	keys := keysOf(t, l, w)
-	uncosigned, _, err := l.Checkpoint(t.Context(), 0)
+	uncosigned, err := l.Checkpoint(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +257,7 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 		change func(*Proof, *Keys)
 		want   error
 	}{
-		"not cosigned":      {func(p *Proof, _ *Keys) { p.Checkpoint = string(uncosigned) }, ErrNotCosigned},
+		"not cosigned":      {func(p *Proof, _ *Keys) { p.Checkpoint = uncosigned.Text }, ErrNotCosigned},
 		"other witness":     {func(_ *Proof, k *Keys) { k.Witness = strangeKeys.Witness }, ErrNotCosigned},
 		"other log":         {func(_ *Proof, k *Keys) { k.Log = strangeKeys.Log }, ErrCheckpoint},
 		"other origin":      {func(_ *Proof, k *Keys) { k.Origin = "elsewhere" }, ErrCheckpoint},

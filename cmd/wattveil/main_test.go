@@ -24,7 +24,8 @@ func TestMain(m *testing.M) {
 }
 
 // The scripts drive the binary. They find the published bills in the folder
-// bills, one file each, and the key sets in keysets.
+// bills, one file each, documents in documents, and the key sets in keysets. In
+// home are readings of a meter, with bills that are made from them.
 //
 // Beside the usual commands they have two of their own:
 //
@@ -118,7 +119,20 @@ func writeVectors(dir string) error {
 	if err != nil {
 		return err
 	}
-	files := map[string]string{"keys.json": string(v.Keys)}
+	files := map[string]string{"keys.json": string(v.Keys), "log.json": string(v.LogKeys)}
+	made, err := homeFiles()
+	if err != nil {
+		return err
+	}
+	for name, text := range made {
+		files[filepath.Join("home", name)] = text
+	}
+	for _, d := range v.Documents {
+		files[filepath.Join("documents", d.Name+".json")] = d.Text
+		if d.Seen != "" {
+			files[filepath.Join("documents", d.Name+".seen")] = d.Seen
+		}
+	}
 	for _, b := range v.Bills {
 		files[filepath.Join("bills", b.Name+".jws")] = b.JWS
 	}
@@ -138,7 +152,7 @@ func writeVectors(dir string) error {
 }
 
 // The command agrees with every vector, except that a bare bill does not say
-// whose it is.
+// whose it is, and that what begins like JSON is taken for a document.
 func TestVerifyAgreesWithTheVectors(t *testing.T) {
 	dir := t.TempDir()
 	if err := writeVectors(dir); err != nil {
@@ -149,7 +163,10 @@ func TestVerifyAgreesWithTheVectors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, b := range v.Bills {
-		good := b.Class == "" || b.Class == "subject"
+		good, class := b.Class == "" || b.Class == "subject", b.Class
+		if strings.HasPrefix(b.JWS, "{") {
+			class = "document"
+		}
 		var stdout, stderr strings.Builder
 		root := newRoot()
 		root.SetOut(&stdout)
@@ -158,8 +175,43 @@ func TestVerifyAgreesWithTheVectors(t *testing.T) {
 		case good && (code != 0 || stderr.String() != "" || !strings.Contains(stdout.String(), "total")):
 			t.Errorf("%s: exit code %d, %s", b.Name, code, stderr.String())
 		case !good && (code != 1 || stdout.String() != "" || strings.Count(stderr.String(), "\n") != 1 ||
-			!strings.Contains(stderr.String(), "("+b.Class+")")):
-			t.Errorf("%s: exit code %d, %q, want one line with class %q", b.Name, code, stderr.String(), b.Class)
+			!strings.Contains(stderr.String(), "("+class+")")):
+			t.Errorf("%s: exit code %d, %q, want one line with class %q", b.Name, code, stderr.String(), class)
+		}
+	}
+}
+
+// The command agrees with every document of the vectors, at the same class.
+func TestVerifyAgreesWithTheDocuments(t *testing.T) {
+	dir := t.TempDir()
+	if err := writeVectors(dir); err != nil {
+		t.Fatal(err)
+	}
+	v, err := vectors.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]bool{}
+	for _, d := range v.Documents {
+		args := []string{"bill", "verify", "--key", filepath.Join(dir, "keys.json"), "--log", filepath.Join(dir, "log.json")}
+		if d.Seen != "" {
+			args = append(args, "--older-checkpoint", filepath.Join(dir, "documents", d.Name+".seen"))
+		}
+		var stdout, stderr strings.Builder
+		root := newRoot()
+		root.SetOut(&stdout)
+		code := run(root, append(args, filepath.Join(dir, "documents", d.Name+".json")), &stderr)
+		shown[d.Class] = true
+		switch {
+		case d.Class == "" && (code != 0 || stderr.String() != ""):
+			t.Errorf("%s: exit code %d, %s", d.Name, code, stderr.String())
+		case d.Class != "" && (code != 1 || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), "("+d.Class+")")):
+			t.Errorf("%s: exit code %d, %q, want one line with class %q", d.Name, code, stderr.String(), d.Class)
+		}
+	}
+	for _, class := range []string{"", "document", "signature", "subject", "checkpoint", "cosignature", "inclusion", "consistency"} {
+		if !shown[class] {
+			t.Errorf("no document of class %q", class)
 		}
 	}
 }

@@ -36,6 +36,15 @@ type KeySet struct {
 	Text  string `json:"text"`
 }
 
+// Document is a bill's document to verify with the published keys.
+type Document struct {
+	Name  string `json:"name"`
+	Why   string `json:"why"`
+	Class string `json:"class,omitempty"` // of the failure; empty if the document is good
+	Text  string `json:"text"`
+	Seen  string `json:"seen,omitempty"` // a checkpoint that was seen before
+}
+
 // Interval is the energy of one interval. In JSON it is a string: start in Unix
 // seconds, seconds, import and export in Wh and ESPI quality, with commas
 // between.
@@ -70,10 +79,12 @@ type Root struct {
 
 // Vectors are all published vectors.
 type Vectors struct {
-	Keys    []byte // JWKS
-	Bills   []Bill
-	KeySets []KeySet
-	Roots   []Root
+	Keys      []byte // JWKS
+	LogKeys   []byte // of the log and its witness
+	Bills     []Bill
+	KeySets   []KeySet
+	Roots     []Root
+	Documents []Document
 }
 
 // Load reads the embedded files.
@@ -83,7 +94,12 @@ func Load() (Vectors, error) {
 	if v.Keys, err = files.ReadFile("keys.json"); err != nil {
 		return Vectors{}, fmt.Errorf("bill vectors: %w", err)
 	}
-	for name, list := range map[string]any{"bills.json": &v.Bills, "keysets.json": &v.KeySets, "roots.json": &v.Roots} {
+	if v.LogKeys, err = files.ReadFile("log.json"); err != nil {
+		return Vectors{}, fmt.Errorf("bill vectors: %w", err)
+	}
+	for name, list := range map[string]any{
+		"bills.json": &v.Bills, "keysets.json": &v.KeySets, "roots.json": &v.Roots, "documents.json": &v.Documents,
+	} {
 		data, err := files.ReadFile(name)
 		if err != nil {
 			return Vectors{}, fmt.Errorf("bill vectors: %w", err)

@@ -39,11 +39,17 @@ func run(dir string) error {
 	if err != nil {
 		return err
 	}
+	docs, err := indented(documents())
+	if err != nil {
+		return err
+	}
 	for name, data := range map[string][]byte{
-		"keys.json":    []byte(k.jwks() + "\n"),
-		"bills.json":   bills,
-		"keysets.json": sets,
-		"roots.json":   trees,
+		"keys.json":      []byte(k.jwks() + "\n"),
+		"bills.json":     bills,
+		"keysets.json":   sets,
+		"roots.json":     trees,
+		"documents.json": docs,
+		"log.json":       []byte(logKeys() + "\n"),
 	} {
 		if err := root.WriteFile(name, data, 0o644); err != nil {
 			return err
