@@ -16,7 +16,7 @@ const maxInput = 1 << 20
 
 func newBill() *cobra.Command {
 	cmd := group("bill", "Work with bills")
-	cmd.AddCommand(newBillVerify(), newBillPin())
+	cmd.AddCommand(newBillVerify(), newBillPin(), newBillPage())
 	return cmd
 }
 
