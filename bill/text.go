@@ -29,7 +29,7 @@ func (b Bill) rows() [][2]string {
 		{"Tariff", b.Tariff},
 		{"Imported", energyText(b.ImportKWh)},
 		{"Exported", energyText(b.ExportKWh)},
-		{"Readings", fmt.Sprintf("%d intervals, of which %d are estimated", b.Intervals, b.Estimated)},
+		{"Readings", b.readingsText()},
 	}
 	if b.UnbilledSeconds > 0 {
 		rows = append(rows, [2]string{"Unbilled", fmt.Sprintf("%d s without registers around them", b.UnbilledSeconds)})
@@ -41,6 +41,13 @@ func (b Bill) rows() [][2]string {
 		rows = append(rows, [2]string{"Carries", "the difference of bill " + b.Carries})
 	}
 	return rows
+}
+
+func (b Bill) readingsText() string {
+	if b.Estimated == 0 {
+		return fmt.Sprintf("%d intervals, none of them estimated", b.Intervals)
+	}
+	return fmt.Sprintf("%d intervals, of which %d are estimated", b.Intervals, b.Estimated)
 }
 
 func energyText(kWh string) string {

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,6 +34,26 @@ func (r Readings) FromMeter() bool { return r.source == Meter }
 
 // Source is where they come from.
 func (r Readings) Source() Source { return r.source }
+
+// Join puts the exports of several meters together, which stood in one place one
+// after another: each is a series of its own, by its first reading.
+func Join(parts ...Readings) (Readings, error) {
+	if len(parts) == 1 {
+		return parts[0], nil
+	}
+	joined := Readings{source: Meter}
+	for _, r := range parts {
+		if r.source != Meter {
+			return Readings{}, errors.New("several files of readings: only exports of meters go together")
+		}
+		joined.runs = append(joined.runs, r.runs...)
+	}
+	slices.SortStableFunc(joined.runs, func(a, b vee.Run) int { return cmp.Compare(a.Readings[0].Time, b.Readings[0].Time) })
+	for i := range joined.runs {
+		joined.runs[i].Series = wattveil.Series(i + 1)
+	}
+	return joined, nil
+}
 
 // Format redacts under every verb.
 func (r Readings) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[readings]")) }

@@ -109,7 +109,7 @@ function facts(bill, language) {
   const rows = [
     ["imported", energy(bill.import_kwh)],
     ["exported", energy(bill.export_kwh)],
-    ["intervals", say(language, "intervalsText", {
+    ["intervals", say(language, bill.estimated === 0n ? "measuredText" : "intervalsText", {
       intervals: number(bill.intervals.toString(), language), estimated: number(bill.estimated.toString(), language) })],
     ["tariff", bill.tariff],
   ];

@@ -63,14 +63,14 @@ func (b *besideBill) log() error {
 	const what = "log"
 	switch {
 	case b.shown.document == nil:
-		b.report.skip(what, "a bare bill carries no proof that the TTP has published it")
-		b.report.skip("cosignature", "nor that the utility looked on")
+		b.report.skip(what, "that the TTP has published it takes the bill's document, which has the proof")
+		b.report.skip("cosignature", "that the utility has seen it there takes the same proof")
 	case b.shown.document.Proof == nil:
 		b.report.skip(what, "the document has no proof that the TTP has published the bill: ask for it again later")
-		b.report.skip("cosignature", "nor that the utility looked on")
+		b.report.skip("cosignature", "that the utility has seen it there takes the same proof")
 	case b.keys.log == nil:
 		b.report.skip(what, "the keys of the TTP's log are not known: keep them with wattveil bill pin --log FILE, or give --log")
-		b.report.skip("cosignature", "the same keys check that the utility looked on")
+		b.report.skip("cosignature", "that the utility has seen it there takes the same keys")
 	default:
 		return b.proof(*b.shown.document.Proof)
 	}
@@ -199,9 +199,9 @@ func (b *besideBill) tariff() error {
 func (b *besideBill) readings() error {
 	const what = "readings"
 	switch {
-	case b.verifyBill.readings == "" && (b.secret != "" || len(b.series) > 0):
+	case len(b.verifyBill.readings) == 0 && (b.secret != "" || len(b.series) > 0):
 		return errors.New("--secret and --series say more about readings: give these with --readings")
-	case b.verifyBill.readings == "":
+	case len(b.verifyBill.readings) == 0:
 		b.report.skip(what, "that the meter measured this energy takes its readings: give --readings")
 		return nil
 	case b.tariffFile == "":
@@ -232,13 +232,19 @@ func (b *besideBill) readings() error {
 
 // input is what the bill is computed from.
 func (b *besideBill) input() (in check.Input, err error) {
-	data, err := readLimited(b.stdin, b.verifyBill.readings, check.MaxReadings)
-	if err != nil {
-		return in, fmt.Errorf("--readings: %w", err)
-	}
 	in = check.Input{Bill: b.shown.Bill, Tariff: b.terms, Others: b.given}
-	if in.Readings, err = check.ParseReadings(data); err != nil {
-		return in, fmt.Errorf("--readings %s: %w", b.verifyBill.readings, err)
+	parts := make([]check.Readings, len(b.verifyBill.readings))
+	for i, file := range b.verifyBill.readings {
+		data, err := readLimited(b.stdin, file, check.MaxReadings)
+		if err != nil {
+			return in, fmt.Errorf("--readings: %w", err)
+		}
+		if parts[i], err = check.ParseReadings(data); err != nil {
+			return in, fmt.Errorf("--readings %s: %w", file, err)
+		}
+	}
+	if in.Readings, err = check.Join(parts...); err != nil {
+		return in, fmt.Errorf("--readings: %w", err)
 	}
 	if in.Series, err = readSeries(b.stdin, b.series); err != nil {
 		return in, err
@@ -246,7 +252,8 @@ func (b *besideBill) input() (in check.Input, err error) {
 	if b.secret == "" {
 		return in, nil
 	}
-	if data, err = readInput(b.stdin, b.secret); err != nil {
+	data, err := readInput(b.stdin, b.secret)
+	if err != nil {
 		return in, fmt.Errorf("--secret: %w", err)
 	}
 	opening, err := check.ParseOpening(data)

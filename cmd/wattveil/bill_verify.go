@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,8 @@ type verifyBill struct {
 	others           []string
 	tariffFile       string
 	series           []string
-	readings, secret string
+	readings         []string
+	secret           string
 	json             bool
 }
 
@@ -81,7 +83,7 @@ checked holds, and 1 otherwise.`,
 	f.StringVar(&v.seenFile, "older-checkpoint", "", "`file` with a checkpoint of the log that was seen before")
 	f.StringVar(&v.tariffFile, "tariff", "", "`file` with the tariff")
 	f.StringSliceVar(&v.series, "series", nil, "`files` with price series")
-	f.StringVar(&v.readings, "readings", "", "`file` with the meter's readings")
+	f.StringArrayVar(&v.readings, "readings", nil, "`file` with the meter's readings; once for each meter if one was replaced")
 	f.StringVar(&v.secret, "secret", "", "`file` with the bill's secret")
 	f.BoolVar(&v.json, "json", false, "print the outcome as JSON")
 	return cmd
@@ -142,7 +144,7 @@ func (v verifyBill) oneStdin(file string) error {
 		return errors.New("both the keys and the bill are to come from standard input: give a file for one of them")
 	}
 	n := 0
-	for _, name := range append(append([]string{file, v.keyFile, v.logFile, v.seenFile, v.tariffFile, v.readings, v.secret}, v.others...), v.series...) {
+	for _, name := range slices.Concat([]string{file, v.keyFile, v.logFile, v.seenFile, v.tariffFile, v.secret}, v.others, v.series, v.readings) {
 		if name == "-" {
 			n++
 		}
