@@ -273,14 +273,17 @@ func testVectors(t *testing.T, browser context.Context) {
 	b.noRequests()
 }
 
-func document(t *testing.T, name string) string {
+func document(t *testing.T, name string) string { return documentVector(t, name).Text }
+func seen(t *testing.T, name string) string     { return documentVector(t, name).Seen }
+
+func documentVector(t *testing.T, name string) vectors.Document {
 	t.Helper()
 	docs := published(t).Documents
 	i := slices.IndexFunc(docs, func(d vectors.Document) bool { return d.Name == name })
 	if i < 0 {
 		t.Fatalf("no document %s", name)
 	}
-	return docs[i].Text
+	return docs[i]
 }
 
 func jws(t *testing.T, name string) string {
@@ -341,7 +344,7 @@ func testReader(t *testing.T, browser context.Context) {
 
 	// Two logs.
 	b.set("bill", good)
-	b.set("seen", strings.TrimSpace(published(t).Documents[slices.IndexFunc(published(t).Documents, func(d vectors.Document) bool { return d.Name == "seen-fork" })].Seen))
+	b.set("seen", strings.TrimSpace(seen(t, "seen-fork")))
 	verdict("consistency", not)
 	b.set("seen", "")
 
@@ -350,6 +353,19 @@ func testReader(t *testing.T, browser context.Context) {
 	verdict("", "The keys are missing: without them nothing can be said about the bill")
 	b.set("keys", "nonsense")
 	verdict("key-set", "These keys cannot be used")
+
+	// A browser that cannot check, or a check that breaks off, says nothing good.
+	for script, want := range map[string]string{
+		`crypto.subtle.importKey = () => Promise.reject(new DOMException("", "NotSupportedError"))`: "This browser cannot check signatures here",
+		`crypto.subtle.importKey = () => Promise.reject(new TypeError("x"))`:                        "The check broke off, so nothing can be said about the bill: TypeError: x",
+	} {
+		eval[chromedp.Void](b, script)
+		b.set("keys", string(v.Keys))
+		if got := b.text("#verdict"); !strings.HasPrefix(got, want) || eval[string](b, `document.getElementById("result").dataset.verdict`) != "unknown" {
+			t.Errorf("verdict %q, want %q", got, want)
+		}
+	}
+	eval[chromedp.Void](b, `delete crypto.subtle.importKey`)
 
 	// The other language says the same.
 	b.set("keys", string(v.Keys))
@@ -378,6 +394,30 @@ func testFilesAndKeyboard(t *testing.T, browser context.Context) {
 	if checks := b.text("#checks"); !strings.Contains(checks, "as its document says") {
 		t.Errorf("the checks read\n%s", checks)
 	}
+	// Dropped, a file finds its field by what is in it.
+	for _, drop := range []struct{ text, field string }{
+		{document(t, "logged"), "bill"}, {jws(t, "flat"), "bill"}, {string(v.Keys), "keys"}, {string(v.LogKeys), "log"}, {seen(t, "seen-older"), "seen"}, {seen(t, "seen-same"), "seen"},
+	} {
+		text, err := json.Marshal(drop.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := eval[string](b, `new Promise((done) => {
+			for (const id of ["bill", "keys", "log", "seen"]) document.getElementById(id).value = "";
+			const seen = document.body.dataset.run;
+			new MutationObserver((_, self) => {
+				if (document.body.dataset.run === seen) return;
+				self.disconnect();
+				done(["bill", "keys", "log", "seen"].filter((id) => document.getElementById(id).value !== "").join());
+			}).observe(document.body, {attributes: true, attributeFilter: ["data-run"]});
+			const data = new DataTransfer();
+			data.items.add(new File([`+string(text)+`], "x"));
+			document.dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true}));
+		})`)
+		if got != drop.field {
+			t.Errorf("dropped %.40q is in %q, want %s", drop.text, got, drop.field)
+		}
+	}
 	order := eval[[]string](b, `(() => {
 		const able = [...document.querySelectorAll("button, input, textarea, summary")].filter((e) => e.tabIndex >= 0 && e.checkVisibility());
 		return able.map((e) => e.id || e.dataset.into || e.tagName);
@@ -400,10 +440,14 @@ func testLooks(t *testing.T, browser context.Context) {
 	v := published(t)
 	b := open(t, browser, page.Keys{JWKS: strings.TrimSpace(string(v.Keys)), Log: strings.TrimSpace(string(v.LogKeys))}, "")
 	shots := os.Getenv("WATTVEIL_SCREENSHOTS")
-	for _, show := range []struct{ name, bill string }{
-		{"empty", ""}, {"month", document(t, "logged")}, {"components", jws(t, "components")},
-		{"withheld", jws(t, "withheld")}, {"total", jws(t, "total")}, {"changed", jws(t, "changed-byte")}, {"two-logs", document(t, "doc-missing")},
+	for _, show := range []struct{ name, bill, language string }{
+		{"empty", "", "en"}, {"month", document(t, "logged"), "en"}, {"components", jws(t, "components"), "en"},
+		{"withheld", jws(t, "withheld"), "en"}, {"total", jws(t, "total"), "en"}, {"missing", document(t, "doc-missing"), "en"},
+		{"german", jws(t, "components"), "de"}, {"german-empty", "", "de"},
 	} {
+		if show.language != eval[string](b, `document.documentElement.lang`) {
+			b.do(chromedp.Click(chromedp.CSS("#language")))
+		}
 		b.set("bill", show.bill)
 		for _, scheme := range []string{"light", "dark"} {
 			for _, width := range []int64{375, 1280} {

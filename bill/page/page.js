@@ -50,13 +50,13 @@ function kept(text) {
 }
 
 async function outcomeOf(input) {
+  if (!globalThis.crypto?.subtle) return { verdict: "verdictUnable", rows: [], bill: null };
   try {
     const found = await verify(input);
     const verdict = found.ok ? "verdictOK" : found.class === "key-set" ? "verdictKeySet" : "verdictFailed";
     return { ...found, verdict };
   } catch (e) {
-    if (e instanceof DOMException && e.name === "NotSupportedError") return { verdict: "verdictUnable", rows: [], bill: null };
-    throw e;
+    return { verdict: e.name === "NotSupportedError" ? "verdictUnable" : "verdictBroken", values: { error: String(e) }, rows: [], bill: null };
   }
 }
 
@@ -67,7 +67,7 @@ function show() {
   if (last === null) return;
   result.dataset.verdict = last.verdict === "verdictOK" ? "ok" : last.verdict === "verdictFailed" ? "failed" : "unknown";
   result.dataset.class = last.class ?? "";
-  byID("verdict").textContent = say(language, last.verdict);
+  byID("verdict").textContent = say(language, last.verdict, last.values);
   showChecks(byID("checks"), last.rows, language);
   byID("checks").hidden = last.rows.length === 0;
   byID("paper").hidden = last.bill === null;

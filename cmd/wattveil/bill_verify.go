@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/bill"
@@ -30,12 +31,7 @@ type verifyBill struct {
 	json             bool
 }
 
-func newBillVerify() *cobra.Command {
-	var v verifyBill
-	cmd := &cobra.Command{
-		Use:   "verify [--key JWKS] [--log FILE] FILE",
-		Short: "Check a bill that a TTP has signed",
-		Long: `Check a bill that a TTP has signed, and print it.
+const verifyLong = `Check a bill that a TTP has signed, and print it.
 
 FILE holds the bill as you got it: three parts of letters and digits between two
 dots (a compact JWS), or the bill's document, which has its salt and the proof
@@ -63,7 +59,14 @@ Always checked: the signature, and all sums. The rest takes what you have:
   --secret FILE           that the TTP has made it from exactly these readings
 
 What could not be checked is said. The exit code is 0 if everything that was
-checked holds, and 1 otherwise.`,
+checked holds, and 1 otherwise.`
+
+func newBillVerify() *cobra.Command {
+	var v verifyBill
+	cmd := &cobra.Command{
+		Use:   "verify [--key JWKS] [--log FILE] FILE",
+		Short: "Check a bill that a TTP has signed",
+		Long:  verifyLong,
 		Example: `  wattveil bill verify march.json
   wattveil bill verify --key ttp-keys.json march.jws
   wattveil bill verify --meter 7/0123456789abcdef --period 2018-03 march.json
@@ -74,7 +77,11 @@ checked holds, and 1 otherwise.`,
 			return v.run(cmd.InOrStdin(), cmd.OutOrStdout(), args[0])
 		},
 	}
-	f := cmd.Flags()
+	v.flags(cmd.Flags())
+	return cmd
+}
+
+func (v *verifyBill) flags(f *pflag.FlagSet) {
 	f.StringVar(&v.keyFile, "key", "", "file with the TTP's public `JWKS` (default: what is pinned)")
 	f.StringVar(&v.logFile, "log", "", "`file` with the keys of the TTP's log (default: what is pinned)")
 	f.StringVar(&v.meter, "meter", "", "the meter's utility number and pseudonym, as `UC/AN-ID`")
@@ -86,7 +93,6 @@ checked holds, and 1 otherwise.`,
 	f.StringArrayVar(&v.readings, "readings", nil, "`file` with the meter's readings; once for each meter if one was replaced")
 	f.StringVar(&v.secret, "secret", "", "`file` with the bill's secret")
 	f.BoolVar(&v.json, "json", false, "print the outcome as JSON")
-	return cmd
 }
 
 func (v verifyBill) run(stdin io.Reader, stdout io.Writer, file string) error {
