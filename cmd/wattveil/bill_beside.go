@@ -200,12 +200,12 @@ func (b *besideBill) readings() error {
 	const what = "readings"
 	switch {
 	case len(b.verifyBill.readings) == 0 && (b.secret != "" || len(b.series) > 0):
-		return errors.New("--secret and --series say more about readings: give these with --readings")
+		return misuse("--secret and --series say more about readings: give these with --readings")
 	case len(b.verifyBill.readings) == 0:
 		b.report.skip(what, "that the meter measured this energy takes its readings: give --readings")
 		return nil
 	case b.tariffFile == "":
-		return errors.New("--readings needs the tariff that they are priced by: give --tariff")
+		return misuse("--readings needs the tariff that they are priced by: give --tariff")
 	case b.terms == nil:
 		b.report.skip(what, "they are priced by the bill's tariff, which is not the one given")
 		return nil

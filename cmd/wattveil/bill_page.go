@@ -65,7 +65,7 @@ func (p pageBill) run(stdin io.Reader, stdout io.Writer) error {
 func (p pageBill) keys(stdin io.Reader) (page.Keys, error) {
 	var keys page.Keys
 	if p.pinned && (p.keyFile != "" || p.logFile != "") {
-		return keys, errors.New("--pinned takes the pinned keys: leave out --key and --log")
+		return keys, misuse("--pinned takes the pinned keys: leave out --key and --log")
 	}
 	keyFile, logFile := p.keyFile, p.logFile
 	if p.pinned {

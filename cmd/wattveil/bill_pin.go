@@ -58,7 +58,7 @@ JWKS that has all pinned keys and new ones is taken: TTPs renew their keys.`,
 
 func (p pinBill) run(stdin io.Reader, stdout io.Writer) error {
 	if p.keyFile == "" && p.logFile == "" {
-		return errors.New("nothing to pin: give the TTP's keys with --key, and the keys of its log with --log")
+		return misuse("nothing to pin: give the TTP's keys with --key, and the keys of its log with --log")
 	}
 	dir, err := pinDir()
 	if err != nil {

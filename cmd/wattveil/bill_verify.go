@@ -59,7 +59,7 @@ Always checked: the signature, and all sums. The rest takes what you have:
   --secret FILE           that the TTP has made it from exactly these readings
 
 What could not be checked is said. The exit code is 0 if everything that was
-checked holds, and 1 otherwise.`
+checked holds, and 1 if something does not.`
 
 func newBillVerify() *cobra.Command {
 	var v verifyBill
@@ -147,7 +147,7 @@ func (v verifyBill) verify(stdin io.Reader, file string) (*report, error) {
 // oneStdin refuses that two files come from standard input.
 func (v verifyBill) oneStdin(file string) error {
 	if v.keyFile == "-" && file == "-" {
-		return errors.New("both the keys and the bill are to come from standard input: give a file for one of them")
+		return misuse("both the keys and the bill are to come from standard input: give a file for one of them")
 	}
 	n := 0
 	for _, name := range slices.Concat([]string{file, v.keyFile, v.logFile, v.seenFile, v.tariffFile, v.secret}, v.others, v.series, v.readings) {
@@ -156,7 +156,7 @@ func (v verifyBill) oneStdin(file string) error {
 		}
 	}
 	if n > 1 {
-		return errors.New("several files are to come from standard input: give files for all but one of them")
+		return misuse("several files are to come from standard input: give files for all but one of them")
 	}
 	return nil
 }
@@ -183,7 +183,7 @@ func (v verifyBill) keys(stdin io.Reader) (k verifierKeys, err error) {
 	}
 	k.bills, err = readKeys(stdin, keyFile)
 	if pinned && errors.Is(err, errNoFile) {
-		return k, errors.New("no keys are pinned: get the TTP's public keys (a JWKS) from the TTP and keep them with wattveil bill pin --key JWKS, or give the file with --key")
+		return k, misuse("no keys are pinned: get the TTP's public keys (a JWKS) from the TTP and keep them with wattveil bill pin --key JWKS, or give the file with --key")
 	}
 	if err != nil || logFile == "" {
 		return k, err
@@ -254,7 +254,7 @@ func wantedPeriod(text, timezone string) (from, to time.Time, err error) {
 	from, errFrom := time.ParseInLocation(time.DateOnly, first, zone)
 	to, errTo := time.ParseInLocation(time.DateOnly, last, zone)
 	if errors.Join(errFrom, errTo) != nil || !from.Before(to) {
-		return from, to, fmt.Errorf("--period %q: want a month such as 2018-03, or a period such as 2018-03-01/2018-03-15, whose last day is not in it", text)
+		return from, to, misusef("--period %q: want a month such as 2018-03, or a period such as 2018-03-01/2018-03-15, whose last day is not in it", text)
 	}
 	return from, to, nil
 }
@@ -267,7 +267,7 @@ func (b besideBill) meterNamed() (flag, document *wattveil.Meter, err error) {
 		}
 		m, err := wattveil.ParseMeter(text)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", where, err)
+			return nil, misusef("%s: %v", where, err)
 		}
 		return &m, nil
 	}
