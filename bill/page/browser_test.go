@@ -240,7 +240,7 @@ func jsonNumber(n uint32) string {
 func TestInTheBrowser(t *testing.T) {
 	browser := newBrowser(t)
 	for name, test := range map[string]func(*testing.T, context.Context){
-		"vectors": testVectors, "reader": testReader, "files and keyboard": testFilesAndKeyboard, "looks": testLooks,
+		"vectors": testVectors, "reader": testReader, "trouble": testTrouble, "files and keyboard": testFilesAndKeyboard, "drop": testDrop, "looks": testLooks,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, browser) })
 	}
@@ -296,21 +296,24 @@ func jws(t *testing.T, name string) string {
 	return bills[i].JWS
 }
 
+// verdict checks what a reader is told.
+func (b *tab) verdict(class, text string) {
+	b.Helper()
+	if got := b.text("#verdict"); got != text {
+		b.Errorf("verdict %q, want %q", got, text)
+	}
+	if shown := eval[string](b, `document.getElementById("result").dataset.class`); shown != class {
+		b.Errorf("class %q, want %q", shown, class)
+	}
+}
+
+const holds, not = "All that could be checked holds", "This bill does not hold"
+
 // What a reader does: open a code's address, paste, change, name the meter.
 func testReader(t *testing.T, browser context.Context) {
 	v := published(t)
 	b := open(t, browser, page.Keys{JWKS: strings.TrimSpace(string(v.Keys)), Log: strings.TrimSpace(string(v.LogKeys))}, "#"+jws(t, "month"))
-	verdict := func(class, text string) {
-		t.Helper()
-		if got := b.text("#verdict"); got != text {
-			t.Errorf("verdict %q, want %q", got, text)
-		}
-		if shown := eval[string](b, `document.getElementById("result").dataset.class`); shown != class {
-			t.Errorf("class %q, want %q", shown, class)
-		}
-	}
-	const holds, not = "All that could be checked holds", "This bill does not hold"
-	verdict("", holds)
+	b.verdict("", holds)
 	if paper := b.text("#paper"); !strings.Contains(paper, "Example TTP") || !strings.Contains(paper, "90.70") || !strings.Contains(paper, "2\u202f972 intervals, of which 6 are estimated") {
 		t.Errorf("the bill reads\n%s", paper)
 	}
@@ -320,16 +323,16 @@ func testReader(t *testing.T, browser context.Context) {
 
 	good := document(t, "logged")
 	b.set("bill", good)
-	verdict("", holds)
+	b.verdict("", holds)
 	if checks := b.text("#checks"); !strings.Contains(checks, "it is entry 5 of 8 in ttp.example/bills") || !strings.Contains(checks, "utility.example has seen this state of the log, on April 29, 2018") {
 		t.Errorf("the checks read\n%s", checks)
 	}
 	b.set("bill", "  "+good+"\n\n") // what a paste brings along
-	verdict("", holds)
+	b.verdict("", holds)
 	b.set("meter", "7/0123456789abcdef")
-	verdict("", holds)
+	b.verdict("", holds)
 	b.set("meter", "7/0123456789abcdee")
-	verdict("subject", not)
+	b.verdict("subject", not)
 	b.set("meter", "")
 
 	// Any changed byte is told.
@@ -345,14 +348,20 @@ func testReader(t *testing.T, browser context.Context) {
 	// Two logs.
 	b.set("bill", good)
 	b.set("seen", strings.TrimSpace(seen(t, "seen-fork")))
-	verdict("consistency", not)
+	b.verdict("consistency", not)
 	b.set("seen", "")
+	b.noRequests()
+}
 
+// What a reader is told who lacks keys or a browser that can check.
+func testTrouble(t *testing.T, browser context.Context) {
+	v := published(t)
+	b := open(t, browser, page.Keys{JWKS: strings.TrimSpace(string(v.Keys))}, "#"+jws(t, "month"))
 	// Without keys nothing is said, and keys in a bill are none.
 	b.set("keys", "")
-	verdict("", "The keys are missing: without them nothing can be said about the bill")
+	b.verdict("", "The keys are missing: without them nothing can be said about the bill")
 	b.set("keys", "nonsense")
-	verdict("key-set", "These keys cannot be used")
+	b.verdict("key-set", "These keys cannot be used")
 
 	// A browser that cannot check, or a check that breaks off, says nothing good.
 	for script, want := range map[string]string{
@@ -370,7 +379,7 @@ func testReader(t *testing.T, browser context.Context) {
 	// The other language says the same.
 	b.set("keys", string(v.Keys))
 	b.do(chromedp.Click(chromedp.CSS("#language")))
-	verdict("", "Alles, was geprüft werden konnte, stimmt")
+	b.verdict("", "Alles, was geprüft werden konnte, stimmt")
 	if got := b.text("#checks"); !strings.Contains(got, "Unterschrift (stimmt): ") {
 		t.Errorf("in German the checks read\n%s", got)
 	}
@@ -394,7 +403,25 @@ func testFilesAndKeyboard(t *testing.T, browser context.Context) {
 	if checks := b.text("#checks"); !strings.Contains(checks, "as its document says") {
 		t.Errorf("the checks read\n%s", checks)
 	}
-	// Dropped, a file finds its field by what is in it.
+	order := eval[[]string](b, `(() => {
+		const able = [...document.querySelectorAll("button, input, textarea, summary")].filter((e) => e.tabIndex >= 0 && e.checkVisibility());
+		return able.map((e) => e.id || e.dataset.into || e.tagName);
+	})()`)
+	if want := []string{"language", "bill", "bill", "keys", "keys", "log", "log", "SUMMARY"}; !slices.Equal(order, want) {
+		t.Errorf("the keyboard reaches %q, want %q", order, want)
+	}
+	// Everything that takes input has a name.
+	nameless := eval[int](b, `[...document.querySelectorAll("input, textarea")].filter((e) => !e.labels?.length && !e.ariaLabel).length`)
+	if nameless != 0 {
+		t.Errorf("%d inputs have no name", nameless)
+	}
+	b.noRequests()
+}
+
+// Dropped, a file finds its field by what is in it.
+func testDrop(t *testing.T, browser context.Context) {
+	v := published(t)
+	b := open(t, browser, page.Keys{}, "")
 	for _, drop := range []struct{ text, field string }{
 		{document(t, "logged"), "bill"}, {jws(t, "flat"), "bill"}, {string(v.Keys), "keys"}, {string(v.LogKeys), "log"}, {seen(t, "seen-older"), "seen"}, {seen(t, "seen-same"), "seen"},
 	} {
@@ -417,18 +444,6 @@ func testFilesAndKeyboard(t *testing.T, browser context.Context) {
 		if got != drop.field {
 			t.Errorf("dropped %.40q is in %q, want %s", drop.text, got, drop.field)
 		}
-	}
-	order := eval[[]string](b, `(() => {
-		const able = [...document.querySelectorAll("button, input, textarea, summary")].filter((e) => e.tabIndex >= 0 && e.checkVisibility());
-		return able.map((e) => e.id || e.dataset.into || e.tagName);
-	})()`)
-	if want := []string{"language", "bill", "bill", "keys", "keys", "log", "log", "SUMMARY"}; !slices.Equal(order, want) {
-		t.Errorf("the keyboard reaches %q, want %q", order, want)
-	}
-	// Everything that takes input has a name.
-	nameless := eval[int](b, `[...document.querySelectorAll("input, textarea")].filter((e) => !e.labels?.length && !e.ariaLabel).length`)
-	if nameless != 0 {
-		t.Errorf("%d inputs have no name", nameless)
 	}
 	b.noRequests()
 }

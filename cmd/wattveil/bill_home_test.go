@@ -175,21 +175,19 @@ func (h *home) sign(fromDate, toDate string, change func(*bill.Bill, *rating.Req
 // bills are those of March and April, a correction, and what a dishonest party
 // would show.
 func (h *home) bills(dir string) error {
-	march, leaves, err := h.sign("2018-03-01", "2018-04-01", nil)
+	march, err := h.march()
 	if err != nil {
 		return err
 	}
-	opening, err := json.Marshal(map[string]any{"leaves": leaves, "secret": bill.Secret{9}.Text()})
-	if err != nil {
-		return err
-	}
-	h.files["secret.json"] = string(opening)
 	corrected, _, err := h.sign("2018-03-01", "2018-04-01", func(b *bill.Bill, _ *rating.Request) { b.Corrects = bill.HashOf(march).String() })
 	if err != nil {
 		return err
 	}
 	padded, _, err := h.sign("2018-03-01", "2018-04-01", func(_ *bill.Bill, r *rating.Request) { r.Intervals[1000].Import += 5000 })
 	if err != nil {
+		return err
+	}
+	if err := h.carried(); err != nil {
 		return err
 	}
 	april, _, err := h.sign("2018-04-01", "2018-04-08", nil)
@@ -200,7 +198,7 @@ func (h *home) bills(dir string) error {
 	if err != nil {
 		return err
 	}
-	h.files["march.jws"], h.files["overlap.jws"] = march, overlap
+	h.files["overlap.jws"] = overlap
 	// Five bills of others come first.
 	if err := h.logged(5, map[string]string{"march.json": march}); err != nil {
 		return err
@@ -218,6 +216,33 @@ func (h *home) bills(dir string) error {
 		return err
 	}
 	return h.fork(dir, overlap)
+}
+
+// march is the bill of March, with what opens its readings_root.
+func (h *home) march() (string, error) {
+	march, leaves, err := h.sign("2018-03-01", "2018-04-01", nil)
+	if err != nil {
+		return "", err
+	}
+	opening, err := json.Marshal(map[string]any{"leaves": leaves, "secret": bill.Secret{9}.Text()})
+	h.files["march.jws"], h.files["secret.json"] = march, string(opening)
+	return march, err
+}
+
+// carried are a bill of February that lacks 90 Wh, and one of March that counts
+// them.
+func (h *home) carried() error {
+	const missing = 90
+	february, _, err := h.sign("2018-02-21", "2018-03-01", func(_ *bill.Bill, r *rating.Request) { r.Intervals[40].Import -= missing })
+	if err != nil {
+		return err
+	}
+	carrying, _, err := h.sign("2018-03-01", "2018-04-01", func(b *bill.Bill, r *rating.Request) {
+		b.Carries = bill.HashOf(february).String()
+		r.Carry = []rating.Energy{{Band: "peak", Import: missing}} // the interval is at 10 on a Wednesday
+	})
+	h.files["february.jws"], h.files["carrying.jws"] = february, carrying
+	return err
 }
 
 // logged adds entries of others and then bills, and writes their documents.

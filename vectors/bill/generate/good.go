@@ -84,34 +84,38 @@ func fixed(r *big.Rat, decimals int) string {
 	return digits
 }
 
-// payload assembles the canonical payload.
-func (c content) payload() string {
-	total := new(big.Rat)
-	var imported, exported kWh
-	var lines []string
+// sums are the lines with their amounts, and what they come to.
+type sums struct {
+	lines              []string
+	total              big.Rat
+	imported, exported kWh
+}
+
+func (c content) sums() *sums {
+	s := new(sums)
 	byKind := map[string]*big.Rat{}
 	add := func(l line) {
 		switch l.kind {
 		case "import":
-			imported.add(l)
+			s.imported.add(l)
 		case "export":
-			exported.add(l)
+			s.exported.add(l)
 		}
 		text := l.amount
 		if text == "" {
-			text = l.worth(total, c.decimals)
+			text = l.worth(&s.total, c.decimals)
 		}
 		if byKind[l.kind] == nil {
 			byKind[l.kind] = new(big.Rat)
 		}
 		byKind[l.kind].Add(byKind[l.kind], rat(text))
-		total.Add(total, rat(text))
-		lines = append(lines, l.json(text))
+		s.total.Add(&s.total, rat(text))
+		s.lines = append(s.lines, l.json(text))
 	}
 	for _, l := range c.lines {
 		add(l)
 	}
-	taxed := new(big.Rat).Set(total)
+	taxed := new(big.Rat).Set(&s.total)
 	for _, l := range c.taxes {
 		base := taxed
 		if l.on != "" {
@@ -124,25 +128,31 @@ func (c content) payload() string {
 		add(l)
 	}
 	if c.tax != "" {
-		add(line{kind: "tax", quantity: fixed(total, c.decimals), unit: c.currency, price: c.tax})
+		add(line{kind: "tax", quantity: fixed(&s.total, c.decimals), unit: c.currency, price: c.tax})
 	}
+	return s
+}
+
+// payload assembles the canonical payload.
+func (c content) payload() string {
+	s := c.sums()
 	digest := sha256.Sum256([]byte("the tariff of the vectors"))
 
 	return `{` + member("carries", c.carries) + member("corrects", c.corrects) +
 		`"currency":"` + c.currency +
 		`","estimated":` + strconv.Itoa(c.estimated) + `,` +
-		member("export_kwh", exported.text()) +
+		member("export_kwh", s.exported.text()) +
 		`"from":"` + c.from + `",` +
-		member("import_kwh", imported.text()) +
+		member("import_kwh", s.imported.text()) +
 		`"intervals":` + strconv.Itoa(c.intervals) +
 		`,"issuer":"` + c.issuer +
-		`","lines":[` + strings.Join(lines, ",") +
+		`","lines":[` + strings.Join(s.lines, ",") +
 		`],"readings_root":"` + hashOf("the readings of the vectors") +
 		`","subject":"` + c.meter.subject() +
 		`","tariff":"tou-2018","tariff_digest":"` + b64(digest[:]) +
 		`","timezone":"` + c.zone +
 		`","to":"` + c.to +
-		`","total":"` + fixed(total, c.decimals) + `",` +
+		`","total":"` + fixed(&s.total, c.decimals) + `",` +
 		c.hole() +
 		`"v":1}`
 }
