@@ -296,7 +296,7 @@ func (t *TTP) enrolMeter(ctx context.Context, tx *sql.Tx, uc wattveil.UCNumber, 
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT OR IGNORE INTO meters (uc, an_id) VALUES (?, ?)`, uc, anID)
+	_, err = tx.ExecContext(ctx, `INSERT OR IGNORE INTO meters (uc, an_id, locator) VALUES (?, ?, ?)`, uc, anID, wire.Locator(o.meter))
 	return err
 }
 

@@ -228,13 +228,16 @@ func dueEpochs(ctx context.Context, tx *sql.Tx, uc wattveil.UCNumber, now time.T
 	return due, rows.Err()
 }
 
-// destroy forgets an epoch: digests first, so that a stop in between leaves
+// destroy forgets an epoch but for what tells its claim code: digests first, so that a stop in between leaves
 // keys that the next round finds again. The caller has the utility's turn.
-func (t *TTP) destroy(ctx context.Context, db execer, m wattveil.Meter, epoch wattveil.Epoch) error {
+func (t *TTP) destroy(ctx context.Context, tx *sql.Tx, m wattveil.Meter, epoch wattveil.Epoch) error {
 	if err := t.cfg.Readings.DropEpoch(ctx, m, epoch); err != nil {
 		return fmt.Errorf("forget digests of epoch %d of %v: %w", epoch, m, err)
 	}
-	_, err := db.ExecContext(ctx, `DELETE FROM sessions WHERE uc = ? AND an_id = ? AND epoch = ?`,
+	if err := t.retireCode(ctx, tx, m, epoch); err != nil {
+		return fmt.Errorf("retire the claim code of epoch %d of %v: %w", epoch, m, err)
+	}
+	_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE uc = ? AND an_id = ? AND epoch = ?`,
 		m.UC, int64(m.Pseudonym), epoch)
 	if err != nil {
 		return fmt.Errorf("destroy epoch %d of %v: %w", epoch, m, err)

@@ -82,6 +82,8 @@ type TTP struct {
 	stats    stats
 	turns    turns
 
+	consumers *Consumers
+
 	mu       sync.Mutex
 	openers  map[wattveil.UCNumber][]*opener // private keys towards each utility, newest first
 	tariffs  map[tariffName]*registered
@@ -126,7 +128,7 @@ func Open(ctx context.Context, cfg Config) (*TTP, error) {
 	if t.db, err = registry.Open(ctx, filepath.Join(cfg.Dir, "ttp.db"), schema); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(t.queries.prepare(ctx, t.db), t.loadUtilities(ctx)); err != nil {
+	if err := errors.Join(t.queries.prepare(ctx, t.db), t.loadUtilities(ctx), t.openConsumers(ctx)); err != nil {
 		return nil, errors.Join(err, t.db.Close())
 	}
 	t.routes()
@@ -136,7 +138,9 @@ func Open(ctx context.Context, cfg Config) (*TTP, error) {
 // queries are those that run for each message or bill, parsed once. They close
 // with the registry.
 type queries struct {
-	session, enrolled, receipt, bill *sql.Stmt
+	session, enrolled, receipt, bill    *sql.Stmt
+	portalSession, claimed, takeoverDue *sql.Stmt
+	billedBy, tariffsOf                 *sql.Stmt
 }
 
 func (q *queries) prepare(ctx context.Context, db *sql.DB) error {
@@ -148,6 +152,13 @@ func (q *queries) prepare(ctx context.Context, db *sql.DB) error {
 		{&q.enrolled, `SELECT 1 FROM meters WHERE uc = ? AND an_id = ?`},
 		{&q.receipt, `SELECT made, since, through, missing FROM receipts WHERE uc = ? AND an_id = ?`},
 		{&q.bill, `SELECT jws, salt FROM bills WHERE uc = ? AND an_id = ? AND tariff = ? AND from_second = ? AND to_second = ?`},
+		{&q.portalSession, `SELECT account, passkey, began, ends, confirmed FROM portal_sessions WHERE token = ?`},
+		{&q.claimed, `
+			SELECT c.uc, c.an_id, c.ref, c.since, t.due
+			FROM claims c LEFT JOIN takeovers t ON t.uc = c.uc AND t.an_id = c.an_id WHERE c.account = ? ORDER BY c.since, c.ref`},
+		{&q.billedBy, `SELECT tariff FROM bills WHERE uc = ? AND an_id = ? ORDER BY to_second DESC, issued DESC LIMIT 1`},
+		{&q.tariffsOf, `SELECT id FROM tariffs WHERE uc = ?`},
+		{&q.takeoverDue, `SELECT EXISTS (SELECT 1 FROM takeovers WHERE due <= ?)`},
 	} {
 		var err error
 		if *p.stmt, err = db.PrepareContext(ctx, p.text); err != nil {
@@ -220,7 +231,7 @@ func (t *TTP) Maintain(ctx context.Context) error {
 	if err := t.cfg.Identity.Renew(t.cfg.Authority, now); err != nil {
 		return fmt.Errorf("renew the TTP's certificate: %w", err)
 	}
-	return t.destroyOldEpochs(ctx, now)
+	return errors.Join(t.destroyOldEpochs(ctx, now), t.consumers.maintain(ctx, now))
 }
 
 // Close closes the registry. The caller closes the readings.

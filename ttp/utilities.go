@@ -28,6 +28,7 @@ type MeterCounts struct {
 	Enrolled    int // their statements are here
 	Keyed       int // share session keys with the TTP
 	Unconfirmed int // of the keyed: neither claimed nor pinned, so that somebody may stand between
+	Failed      int // claims on them failed again and again, as when somebody stands between
 }
 
 // AddUtility lets the utility of an organisation in, with certificates of its
@@ -161,11 +162,14 @@ func (t *TTP) Utilities(ctx context.Context) ([]Utility, error) {
 
 func (t *TTP) countMeters(ctx context.Context, uc wattveil.UCNumber) (n MeterCounts, err error) {
 	err = t.db.QueryRowContext(ctx, `
-		SELECT count(*), coalesce(sum(keyed), 0), coalesce(sum(keyed AND NOT confirmed), 0) FROM (
+		SELECT count(*), coalesce(sum(keyed), 0), coalesce(sum(keyed AND NOT confirmed), 0),
+			(SELECT count(*) FROM claim_flags f WHERE f.uc = ?2 AND f.times >= ?3 AND f.raised > ?4)
+		FROM (
 			SELECT m.confirmed, EXISTS (
-				SELECT 1 FROM sessions s WHERE s.uc = m.uc AND s.an_id = m.an_id AND s.state = ?
+				SELECT 1 FROM sessions s WHERE s.uc = m.uc AND s.an_id = m.an_id AND s.state = ?1
 			) AS keyed
-			FROM meters m WHERE m.uc = ?)`, stateActive, uc).Scan(&n.Enrolled, &n.Keyed, &n.Unconfirmed)
+			FROM meters m WHERE m.uc = ?2)`, stateActive, uc, flagIsEvidence, t.cfg.Now().Add(-flagKept).Unix(),
+	).Scan(&n.Enrolled, &n.Keyed, &n.Unconfirmed, &n.Failed)
 	if err != nil {
 		return n, fmt.Errorf("count meters of utility %v: %w", uc, err)
 	}

@@ -64,6 +64,7 @@ type Utility struct {
 	Enrolled    int      `json:"meters_enrolled"`
 	Keyed       int      `json:"meters_keyed" doc:"share session keys with the TTP"`
 	Unconfirmed int      `json:"meters_unconfirmed" doc:"of the keyed: neither claimed nor pinned"`
+	Failed      int      `json:"meters_claims_failed" doc:"claims on them failed again and again: somebody may stand between"`
 }
 
 // NewUtility lets a utility in.
@@ -156,7 +157,7 @@ func (a *api) status(ctx context.Context, _ *struct{}) (*output[Status], error) 
 		s.Utilities[i] = Utility{
 			Number: uint32(u.Number), Name: peer.Name{Org: u.Org, Role: peer.RoleUtility}.String(),
 			Authorities: fingerprints(u.Authorities), Removed: u.Removed,
-			Enrolled: u.Meters.Enrolled, Keyed: u.Meters.Keyed, Unconfirmed: u.Meters.Unconfirmed,
+			Enrolled: u.Meters.Enrolled, Keyed: u.Meters.Keyed, Unconfirmed: u.Meters.Unconfirmed, Failed: u.Meters.Failed,
 		}
 	}
 	return &output[Status]{s}, nil
