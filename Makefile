@@ -9,7 +9,7 @@ export GO
 # The steps of "make check". The tests come last, so that their output does.
 STEPS = format vet static rules tidy generated vuln fuzz race
 
-.PHONY: help demo test acceptance fleet kills network away bench check $(STEPS)
+.PHONY: help demo test acceptance fleet kills network away screenshots bench check $(STEPS)
 .NOTPARALLEL:
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo 'make kills      kill the processes of all parties at 200 moments, about 6 minutes'
 	@echo 'make network    run them over links that lose 30 % and are cut, about 40 minutes; needs namespaces'
 	@echo 'make away       take the TTP away for a week of a second a quarter, about 13 minutes'
+	@echo 'make screenshots picture every page of the portal into ./screenshots'
 	@echo 'make check      run what CI runs: $(STEPS)'
 	@echo 'make bench      run the benchmarks, with allocations'
 
@@ -46,6 +47,9 @@ network:
 
 away:
 	$(FIELD) -run TestAwayForAWeek
+
+screenshots:
+	WATTVEIL_SCREENSHOTS=$(CURDIR)/screenshots $(GO) test -count=1 -v -run TestScreenshots ./ttp
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...

@@ -1,0 +1,184 @@
+package portal
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/consumer"
+	"github.com/wattveil/wattveil/tariff"
+)
+
+// fake is a TTP with one account, whose meter uses the more the later in the
+// day it is, with holes. It is safe for concurrent use.
+type fake struct {
+	mu       sync.Mutex
+	account  consumer.Account
+	sessions map[consumer.TokenHash]consumer.Session
+	passkeys []consumer.Passkey
+	meters   []consumer.Meter
+	empty    bool // the meter has no readings
+	fails    error
+}
+
+var (
+	fakeNow  = time.Date(2026, 6, 17, 12, 20, 0, 0, time.UTC)
+	fakeZone = mustZone("Europe/Zurich")
+	fakeRef  = "mine234567abc"
+)
+
+func mustZone(name string) *time.Location {
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		panic(err)
+	}
+	return zone
+}
+
+func newFake() *fake {
+	f := &fake{account: consumer.NewAccount(), sessions: make(map[consumer.TokenHash]consumer.Session)}
+	f.passkeys = []consumer.Passkey{{Account: f.account, ID: []byte("one"), Number: 1}, {Account: f.account, ID: []byte("two"), Number: 2}}
+	f.meters = []consumer.Meter{
+		{Name: wattveil.Meter{UC: 1, Pseudonym: 7}, Ref: fakeRef, Since: fakeNow, TakenOver: fakeNow.Add(72 * time.Hour)},
+		{Name: wattveil.Meter{UC: 1, Pseudonym: 8}, Ref: "other34567abc", Since: fakeNow},
+	}
+	return f
+}
+
+func (f *fake) CheckClaim(_ context.Context, code string) (wattveil.Meter, error) {
+	if code != "RIGHT" {
+		return wattveil.Meter{}, consumer.Malformed
+	}
+	return wattveil.Meter{UC: 1, Pseudonym: 9}, f.fails
+}
+
+func (f *fake) Holder(context.Context, wattveil.Meter) (a consumer.Account, found bool, err error) {
+	return a, false, f.fails
+}
+
+func (f *fake) NewAccount(context.Context, consumer.Passkey, wattveil.Meter, bool) (due time.Time, err error) {
+	return due, f.fails
+}
+
+func (f *fake) Take(context.Context, consumer.Account, wattveil.Meter, bool) (due time.Time, err error) {
+	return due, f.fails
+}
+
+func (f *fake) RefuseTakeover(context.Context, consumer.Account, string) error { return f.fails }
+
+func (f *fake) Meters(_ context.Context, a consumer.Account) ([]consumer.Meter, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a != f.account {
+		return nil, f.fails
+	}
+	return slices.Clone(f.meters), f.fails
+}
+
+func (f *fake) Takeovers(context.Context, consumer.Account) ([]time.Time, error) {
+	return []time.Time{fakeNow.Add(24 * time.Hour)}, f.fails
+}
+
+func (f *fake) GiveUp(context.Context, consumer.Account, string) error     { return f.fails }
+func (f *fake) DeleteAccount(context.Context, consumer.Account) error      { return f.fails }
+func (f *fake) AddPasskey(context.Context, consumer.Passkey) error         { return f.fails }
+func (f *fake) UsePasskey(context.Context, []byte, uint32, byte) error     { return f.fails }
+func (f *fake) RemovePasskey(context.Context, consumer.Account, int) error { return f.fails }
+func (f *fake) EndSession(context.Context, consumer.TokenHash) error       { return f.fails }
+func (f *fake) EndSessions(context.Context, consumer.Account) error        { return f.fails }
+func (f *fake) Zone(context.Context, wattveil.Meter) (*time.Location, error) {
+	return fakeZone, f.fails
+}
+
+func (f *fake) Passkey(_ context.Context, id []byte) (consumer.Passkey, bool, error) {
+	for _, p := range f.passkeys {
+		if string(p.ID) == string(id) {
+			return p, true, f.fails
+		}
+	}
+	return consumer.Passkey{}, false, f.fails
+}
+
+func (f *fake) Passkeys(context.Context, consumer.Account) ([]consumer.Passkey, error) {
+	return f.passkeys, f.fails
+}
+
+func (f *fake) BeginSession(_ context.Context, t consumer.TokenHash, s consumer.Session) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sessions[t] = s
+	return nil
+}
+
+func (f *fake) Session(_ context.Context, t consumer.TokenHash) (consumer.Session, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s, found := f.sessions[t]
+	return s, found, nil
+}
+
+func (f *fake) ConfirmSession(context.Context, consumer.TokenHash, time.Time) error { return f.fails }
+
+// Use has buckets of an hour, a day or a month: the first is missing, the
+// second estimated.
+func (f *fake) Use(_ context.Context, _ wattveil.Meter, q consumer.Query) (consumer.Use, error) {
+	price := func(s string) tariff.Decimal {
+		d, err := tariff.ParseDecimal(s)
+		if err != nil {
+			panic(err)
+		}
+		return d
+	}
+	u := consumer.Use{
+		Resolution: 900, Zone: fakeZone, Tariff: "t", Currency: "CHF", Decimals: 2,
+		Bands: []consumer.Band{{Name: "day", Import: price("0.30"), Priced: true}, {Name: "night", Import: price("0.20"), Priced: true}},
+	}
+	if f.empty {
+		u.Resolution = 0
+	}
+	for at := q.From; at.Before(q.To); {
+		end := at.Add(time.Hour)
+		switch q.Step {
+		case consumer.Day:
+			end = at.AddDate(0, 0, 1)
+		case consumer.Month:
+			end = at.AddDate(0, 1, 0)
+		}
+		u.Buckets = append(u.Buckets, f.bucket(at, end, len(u.Buckets)))
+		at = end
+	}
+	for _, b := range u.Buckets {
+		u.Total.Import += b.Import
+		u.Total.Measured, u.Total.Estimated, u.Total.Missing = u.Total.Measured+b.Measured, u.Total.Estimated+b.Estimated, u.Total.Missing+b.Missing
+	}
+	u.Total.Costed = !f.empty
+	return u, f.fails
+}
+
+func (f *fake) bucket(at, end time.Time, i int) consumer.Bucket {
+	length := end.Unix() - at.Unix()
+	b := consumer.Bucket{Start: at.Unix(), End: end.Unix()}
+	switch {
+	case f.empty || i == 0:
+		b.Missing = length
+	default:
+		b.Measured, b.Import, b.Costed = length, wattveil.Wh(100*at.Hour()+1), true
+		b.Shares = []consumer.Share{{Band: i % 2, Import: b.Import}}
+		if i == 1 {
+			b.Measured, b.Estimated, b.EstimatedImport = 0, length, b.Import
+		}
+	}
+	return b
+}
+
+func (f *fake) Standing(context.Context, wattveil.Meter) (consumer.Standing, error) {
+	s := consumer.Standing{Zone: fakeZone, Fingerprint: "00ff", Events: []consumer.Event{{Kind: "keys", At: fakeNow}, {Kind: "new-kind", At: fakeNow}}}
+	if !f.empty {
+		s.LastReading, s.Resolution, s.Epoch, s.KeyedSince = fakeNow.Add(-5*time.Hour), 900, 3, fakeNow
+		s.Receipt, s.DurableFrom, s.DurableTo = fakeNow.Add(-96*time.Hour), fakeNow.Add(-200*time.Hour), fakeNow
+		s.Gaps = []consumer.Span{{From: fakeNow, To: fakeNow.Add(time.Hour)}}
+	}
+	return s, f.fails
+}
