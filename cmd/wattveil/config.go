@@ -69,6 +69,10 @@ func ttpRole() *role {
 		{Key: "url", Default: "https://127.0.0.1:8450", Help: "where utilities reach this server, for their invitations"},
 		{Key: "epoch_lifetime", Default: "168h", Help: "how long a meter uses its session keys"},
 		{Key: "max_exchanges", Default: "24", Help: "key exchanges of a meter in a day"},
+		{Key: "portal.listen", Help: "address to serve the consumers' portal on; empty for none"},
+		{Key: "portal.url", Help: "where consumers reach the portal: https://HOST, or http://localhost:PORT"},
+		{Key: "portal.certificate", Help: "file with the portal's certificate chain (PEM); empty if a proxy on this machine has it"},
+		{Key: "portal.key", Help: "file with the certificate's private key (PEM)"},
 	}, commonSettings("127.0.0.1:9450")...)}
 }
 
@@ -128,6 +132,7 @@ type ttpConfig struct {
 	URL           string        `koanf:"url"`
 	EpochLifetime time.Duration `koanf:"epoch_lifetime"`
 	MaxExchanges  int           `koanf:"max_exchanges"`
+	Portal        portalConfig  `koanf:"portal"`
 }
 
 func (c ttpConfig) check() error {
@@ -139,7 +144,7 @@ func (c ttpConfig) check() error {
 	if c.MaxExchanges < 1 {
 		err = errors.Join(err, fmt.Errorf("max_exchanges %d: want 1 or more", c.MaxExchanges))
 	}
-	return err
+	return errors.Join(err, c.Portal.check())
 }
 
 type collectorConfig struct {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -33,6 +34,7 @@ type demo struct {
 	seed       uint64
 	report     string
 	headless   bool
+	portalAddr string
 	verbose    bool
 
 	given    func(flag string) bool // on the command line
@@ -78,11 +80,15 @@ temporary folder is removed at the end. --report is for whoever runs the demo, a
 pseudonyms and energy side by side: it belongs in no party's folder.
 
 Without --headless the meters go on after the bills, simulated homes at the
-present time and real ones from the end of their file, until Ctrl-C.
+present time and real ones from the end of their file, until Ctrl-C. Meanwhile
+the consumer's portal is served on --portal-addr, for browsers of this machine:
+claim a home with the code that is printed for it, which is in the report too.
+With --headless the same is done only if --portal-addr is given.
 
 The exit code is 0 if every bill is verified and nothing is lost, 130 if Ctrl-C
 came before that, and 1 otherwise.`,
 		Example: `  wattveil demo
+  wattveil demo --portal-addr localhost:8099
   wattveil demo --headless --meters 50 --days 30 --loss 0.1 --report report.json
   wattveil demo --headless --readings homes.csv --tz Europe/Zurich --columns H1,H2
   wattveil demo --headless --readings homes.csv --tariff tou.json --bill-from 2018-11-01 --bill-to 2018-12-01`,
@@ -112,7 +118,8 @@ func (d *demo) flags(f *pflag.FlagSet) {
 	f.StringVar(&d.dir, "data", "", "`folder` for the parties' folders, made if missing (default: a temporary one)")
 	f.Uint64Var(&d.seed, "seed", 1, "`seed` of simulated homes and of --loss; keys are always random")
 	f.StringVar(&d.report, "report", "", "`file` to write a report in JSON to")
-	f.BoolVar(&d.headless, "headless", false, "end when the bills are done")
+	f.BoolVar(&d.headless, "headless", false, "end when the bills are done, and serve no portal unless --portal-addr is given")
+	f.StringVar(&d.portalAddr, "portal-addr", defaultPortal, "`address` of the consumer's portal")
 	f.BoolVar(&d.verbose, "verbose", false, "show what the parties log")
 }
 
@@ -172,7 +179,11 @@ func (d *demo) run(ctx context.Context) error {
 	if err := d.checkReport(dir); err != nil {
 		return err
 	}
-	err = d.play(ctx, dir, in)
+	l, err := d.listenForPortal()
+	if err != nil {
+		return err
+	}
+	err = d.play(ctx, dir, in, l)
 	if err != nil && ctx.Err() != nil {
 		return errStopped
 	}
@@ -182,7 +193,7 @@ func (d *demo) run(ctx context.Context) error {
 // check refuses flags that cannot be meant. With --readings 0 meters or days
 // are all of the file's.
 func (d *demo) check() error {
-	for flag, name := range map[string]string{"readings": d.readings, "tariff": d.tariffFile, "data": d.dir, "report": d.report} {
+	for flag, name := range map[string]string{"readings": d.readings, "tariff": d.tariffFile, "data": d.dir, "report": d.report, "portal-addr": d.portalAddr} {
 		if d.given(flag) && name == "" {
 			return misusef("--%s: want a name; leave the flag out for the default", flag)
 		}
@@ -207,11 +218,18 @@ func (d *demo) check() error {
 	case d.given("columns") && len(d.columns) == 0:
 		return misuse("--columns: names no column; leave the flag out for all")
 	}
+	if err := address("--portal-addr", d.portalAddr); err != nil {
+		return misuse(err.Error())
+	}
 	return nil
 }
 
-// play runs the platform: enrolment, readings, bills, report.
-func (d *demo) play(ctx context.Context, dir string, in *input) (err error) {
+// play runs the platform: enrolment, readings, bills, report. It closes the
+// portal's listener, which is nil if there is no portal.
+func (d *demo) play(ctx context.Context, dir string, in *input, l net.Listener) (err error) {
+	if l != nil {
+		defer func() { _ = l.Close() }() // the portal has closed it, if it came that far
+	}
 	began := time.Now()
 	shown := newProgress(d.err)
 	defer shown.end()
@@ -232,11 +250,16 @@ func (d *demo) play(ctx context.Context, dir string, in *input) (err error) {
 	if err != nil {
 		return err
 	}
-	shown.end()
-	if err := errors.Join(d.writeReport(report), d.print(report), report.Err()); err != nil {
+	stop, err := openPortal(g, l)
+	if err != nil {
 		return err
 	}
-	if d.headless {
+	defer func() { err = errors.Join(err, stop()) }()
+	shown.end()
+	if err := errors.Join(d.writeReport(report), d.print(report), report.Err(), d.printClaims(l, report.Claims)); err != nil {
+		return err
+	}
+	if l == nil {
 		return nil
 	}
 	return d.live(ctx, g, in)

@@ -25,7 +25,7 @@ func TestDemoStops(t *testing.T) {
 	signal.Notify(caught, syscall.SIGHUP)
 	t.Cleanup(func() { signal.Stop(caught) })
 	long := []string{"--headless", "--meters", "60", "--days", "300"}
-	short := []string{"--meters", "2", "--days", "1"}
+	short := []string{"--meters", "2", "--days", "1", "--portal-addr", "localhost:0"}
 	for _, c := range []struct {
 		name   string
 		flags  []string

@@ -123,12 +123,14 @@ func ttpSamples(t *ttp.TTP, id *peer.Identity) func() []monitor.Sample {
 				sum.Enrolled += u.Meters.Enrolled
 				sum.Keyed += u.Meters.Keyed
 				sum.Unconfirmed += u.Meters.Unconfirmed
+				sum.Failed += u.Meters.Failed
 				if !u.Removed {
 					admitted++
 				}
 			}
 			list = append(list, gauge("utilities", "Utilities that are let in.", float64(admitted)),
-				meterSample("enrolled", sum.Enrolled), meterSample("keyed", sum.Keyed), meterSample("unconfirmed", sum.Unconfirmed))
+				meterSample("enrolled", sum.Enrolled), meterSample("keyed", sum.Keyed), meterSample("unconfirmed", sum.Unconfirmed),
+				meterSample("claims_failed", sum.Failed))
 		}
 		return list
 	}

@@ -111,6 +111,8 @@ func (p *party) newTTPServe() *cobra.Command {
 price and sign bills. Certificates are renewed before they end, and new files of
 them are taken without a restart. SIGTERM lets work under way finish.
 
+With --portal-listen it also serves consumers their pages, at --portal-url.
+
 /healthz answers while the process lives; /readyz while its folder can be written
 and its registry and store of readings answer. A store whose disk was full takes
 nothing until the server is started again; meters keep their readings. Logs go to standard error. They
@@ -163,6 +165,9 @@ func (o *openTTP) start(s *service, m *monitor.Monitor) error {
 		}
 		return nil
 	})
+	if err := o.startPortal(s); err != nil {
+		return err
+	}
 	if err := s.operator(o.Path, api.New(o.api)); err != nil {
 		return err
 	}
@@ -216,13 +221,13 @@ func (p *party) newTTPStatus() *cobra.Command {
 }
 
 func utilityRows(list []api.Utility) [][]string {
-	rows := [][]string{{"UC", "UTILITY", "ENROLLED", "KEYED", "UNCONFIRMED", "STATE"}}
+	rows := [][]string{{"UC", "UTILITY", "ENROLLED", "KEYED", "UNCONFIRMED", "CLAIMS FAILED", "STATE"}}
 	for _, u := range list {
 		state := "let in"
 		if u.Removed {
 			state = "removed"
 		}
-		rows = append(rows, []string{fmt.Sprint(u.Number), u.Name, fmt.Sprint(u.Enrolled), fmt.Sprint(u.Keyed), fmt.Sprint(u.Unconfirmed), state})
+		rows = append(rows, []string{fmt.Sprint(u.Number), u.Name, fmt.Sprint(u.Enrolled), fmt.Sprint(u.Keyed), fmt.Sprint(u.Unconfirmed), fmt.Sprint(u.Failed), state})
 	}
 	return rows
 }

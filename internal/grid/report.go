@@ -18,6 +18,7 @@ import (
 type Report struct {
 	Meters     []MeterReport `json:"meters"`
 	Bills      []BillReport  `json:"bills"`
+	Claims     []ClaimReport `json:"claims"`
 	Keys       bill.KeySet   `json:"ttp_keys"`
 	Wire       WireReport    `json:"wire"`
 	Lost       int64         `json:"lost"`              // readings held by a collector and not stored
@@ -128,7 +129,7 @@ func lines(b bill.Bill) []LineReport {
 
 // Report reads the outcome from the parties' stores.
 func (g *Grid) Report(ctx context.Context, bills []BillReport, took time.Duration) (*Report, error) {
-	r := &Report{Bills: bills, Seconds: took.Seconds()}
+	r := &Report{Bills: bills, Claims: g.Claims(), Seconds: took.Seconds()}
 	var err error
 	if r.Keys, err = g.ttpRole().BillKeys(); err != nil {
 		return nil, err
