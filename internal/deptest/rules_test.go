@@ -29,6 +29,13 @@ func privacy() []Rule {
 			Why:   "it carries readings or shows what they came to, and must have no code that opens, stores, estimates or prices one",
 		},
 		{
+			Of: []string{"invoice", "reconcile"},
+			Never: []string{
+				"clpke/...", "wire/...", "readings/...", "vee", "rating", "gate", "bill/check", "utility", "ttp", "net/http",
+			},
+			Why: "they show what is on bills and nothing finer, and keep and send nothing",
+		},
+		{
 			Of:    []string{"collector/..."},
 			Never: []string{"clpke/...", "kgc", "bill", "tariff", "utility"},
 			Why:   "a collector holds no key of the protocol and knows nothing but ID_SM",
@@ -158,6 +165,16 @@ func engines() []Rule {
 			Why:      driver,
 		},
 		{Of: []string{"github.com/go-webauthn/webauthn/..."}, OnlyFrom: []string{"portal"}, Why: driver},
+		{
+			Of:       []string{"github.com/go-pdf/fpdf/...", "golang.org/x/image/..."},
+			OnlyFrom: []string{"invoice"},
+			Why:      driver,
+		},
+		{
+			Of:       []string{"invoice", "reconcile"},
+			OnlyFrom: []string{"cmd/wattveil"},
+			Why:      "they put customers, places and bills together, which only the utility's operator may",
+		},
 		{Of: []string{"github.com/prometheus/client_golang/..."}, OnlyFrom: []string{"internal/monitor"}, Why: driver},
 		{
 			Of:       []string{"github.com/danielgtaylor/huma/v2/..."},
