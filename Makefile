@@ -9,7 +9,7 @@ export GO
 # The steps of "make check". The tests come last, so that their output does.
 STEPS = format vet static rules tidy generated vuln fuzz race
 
-.PHONY: help demo test acceptance fleet kills network away screenshots bench check $(STEPS)
+.PHONY: help demo test acceptance fleet kills network away screenshots billing bench check $(STEPS)
 .NOTPARALLEL:
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo 'make network    run them over links that lose 30 % and are cut, about 40 minutes; needs namespaces'
 	@echo 'make away       take the TTP away for a week of a second a quarter, about 13 minutes'
 	@echo 'make screenshots picture every page of the portal into ./screenshots'
+	@echo 'make billing    bill 100,000 meters, kill the run and go on, some 15 minutes'
 	@echo 'make check      run what CI runs: $(STEPS)'
 	@echo 'make bench      run the benchmarks, with allocations'
 
@@ -50,6 +51,9 @@ away:
 
 screenshots:
 	WATTVEIL_SCREENSHOTS=$(CURDIR)/screenshots $(GO) test -count=1 -v -run TestScreenshots ./ttp
+
+billing:
+	WATTVEIL_FULL=1 $(GO) test -count=1 -v -run 'TestBilling$$' -timeout 90m ./cmd/wattveil
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...

@@ -226,10 +226,15 @@ func (u *Utility) Bills(ctx context.Context, q BillQuery) (list []KeptBill, err 
 	if !q.From.IsZero() {
 		from = q.From.Unix()
 	}
-	rows, err := u.db.QueryContext(ctx, billColumns+`
-		WHERE (?1 = 0 OR b.an_id IN (SELECT an_id FROM pseudonyms WHERE id_sm = ?1)) AND (?2 = '' OR b.tariff = ?2) AND b.from_second >= ?3 AND b.from_second < ?4
-		ORDER BY b.from_second, m.id_sm, b.tariff, b.to_second LIMIT ?5 OFFSET ?6`,
-		int64(q.Meter), q.Tariff, from, to, q.Limit, q.Skip)
+	where, values := "b.from_second >= ? AND b.from_second < ?", []any{from, to}
+	if q.Meter != 0 {
+		where, values = where+" AND b.an_id IN (SELECT an_id FROM pseudonyms WHERE id_sm = ?)", append(values, int64(q.Meter))
+	}
+	if q.Tariff != "" {
+		where, values = where+" AND b.tariff = ?", append(values, q.Tariff)
+	}
+	rows, err := u.db.QueryContext(ctx, billColumns+`WHERE `+where+`
+		ORDER BY b.from_second, m.id_sm, b.tariff, b.to_second LIMIT ? OFFSET ?`, append(values, q.Limit, q.Skip)...)
 	if err != nil {
 		return nil, fmt.Errorf("list bills: %w", err)
 	}

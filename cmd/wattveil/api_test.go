@@ -202,6 +202,8 @@ func TestOperatorAPIs(t *testing.T) {
 		{"PUT", "/v1/tariffs", strings.Replace(flatTariff, "0.27", "0.28", 1), 409, "rebound"},
 		{"PUT", "/v1/tariffs", `{}`, 422, "tariff"},
 		{"GET", "/v1/tariffs", "", 200, `"currency":"CHF"`},
+		{"GET", "/v1/tariffs/flat", "", 200, `"document":{`},
+		{"GET", "/v1/tariffs/steep", "", 404, "was not put"},
 		{"GET", "/v1/tariffs?x=1", "", 422, "unknown query parameter"},
 		{"POST", "/v1/collectors", `{"name":"north","address":"mqtt://127.0.0.1:1"}`, 200, `"document":`},
 		{"POST", "/v1/collectors", `{"name":"north"}`, 409, "--replace"},

@@ -17,6 +17,7 @@ import (
 	"github.com/wattveil/wattveil/internal/config"
 	"github.com/wattveil/wattveil/internal/journal"
 	"github.com/wattveil/wattveil/internal/monitor"
+	"github.com/wattveil/wattveil/invoice"
 	"github.com/wattveil/wattveil/peer"
 	"github.com/wattveil/wattveil/utility"
 )
@@ -57,6 +58,7 @@ func utilityRole() *role {
 		{Key: "interval", Default: "15m", Help: "time between two posts of a collector, the same as in the collectors' files"},
 		{Key: "pool_window", Default: "30s", Help: "how long to wait for all collectors of an interval"},
 		{Key: "enrol_every", Default: "24h", Help: "how often statements of new meters go to the TTPs; longer tells them less"},
+		{Key: "bill_page", Help: "page that checks bills, for the code on invoices, such as https://portal.example/check"},
 	}, commonSettings("127.0.0.1:9440")...)}
 }
 
@@ -117,9 +119,15 @@ type utilityConfig struct {
 	Interval   time.Duration `koanf:"interval"`
 	PoolWindow time.Duration `koanf:"pool_window"`
 	EnrolEvery time.Duration `koanf:"enrol_every"`
+	BillPage   string        `koanf:"bill_page"`
 }
 
 func (c utilityConfig) check() error {
+	if c.BillPage != "" {
+		if err := invoice.CheckURL(c.BillPage); err != nil {
+			return fmt.Errorf("bill_page: %w", err)
+		}
+	}
 	return errors.Join(c.common.check(), address("listen", c.Listen), peer.ValidateURL(c.URL),
 		atLeast("interval", c.Interval, time.Second), atLeast("pool_window", c.PoolWindow, time.Millisecond),
 		atLeast("enrol_every", c.EnrolEvery, 0))

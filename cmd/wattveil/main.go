@@ -20,8 +20,15 @@ func main() {
 const (
 	exitFailed  = 1   // what was asked for failed or was refused
 	exitMisuse  = 2   // the command line is wrong, and nothing was done
+	exitFound   = 3   // it was done, and the user must see to what was found
 	exitStopped = 130 // what shells call a command that Ctrl-C has ended
 )
+
+// errInterrupted is how commands end that a signal stopped, but for the demo.
+var errInterrupted = errors.New("stopped before the end")
+
+// found is what a command has found that its user must see to.
+type found struct{ error }
 
 // misuse is an error of the command line itself: a flag or an argument that is
 // missing or cannot be meant.
@@ -45,8 +52,10 @@ func run(root *cobra.Command, args []string, stderr io.Writer) int {
 	fmt.Fprintln(stderr, "wattveil: "+oneLine(err))
 	var wrong misuse
 	switch {
-	case errors.Is(err, errStopped):
+	case errors.Is(err, errStopped), errors.Is(err, errInterrupted):
 		return exitStopped
+	case errors.As(err, new(found)):
+		return exitFound
 	case !began, errors.As(err, &wrong):
 		return exitMisuse
 	default:

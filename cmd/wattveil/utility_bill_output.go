@@ -9,9 +9,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/wattveil/wattveil/bill"
 	"github.com/wattveil/wattveil/tariff"
 	"github.com/wattveil/wattveil/utility/api"
 )
@@ -52,9 +54,11 @@ func parsePeriod(text, zone string) (from, to time.Time, err error) {
 // sinks are the files that a billing run writes. They appear when all is in
 // them.
 type sinks struct {
-	files []*sink
-	json  *json.Encoder
-	csv   *csv.Writer
+	files   []*sink
+	json    *json.Encoder
+	csv     *csv.Writer
+	refused *sink
+	last    string // meter in refused
 }
 
 type sink struct {
@@ -63,24 +67,37 @@ type sink struct {
 	*bufio.Writer
 }
 
-func (r *billRun) openSinks() (*sinks, error) {
-	s := new(sinks)
+func (r *billRun) openSinks() (s *sinks, err error) {
+	s = new(sinks)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.discard())
+		}
+	}()
 	if r.jsonFile != "" {
 		f, err := s.open("--json", r.jsonFile)
 		if err != nil {
 			return nil, err
 		}
 		s.json = json.NewEncoder(f)
+		s.json.SetEscapeHTML(false)
 	}
 	if r.csvFile != "" {
 		f, err := s.open("--csv", r.csvFile)
 		if err != nil {
-			return nil, errors.Join(err, s.discard())
+			return nil, err
 		}
 		s.csv = csv.NewWriter(f)
-		return s, s.csv.Write([]string{
-			"meter", "tariff", "from", "to", "currency", "kind", "band", "name", "quantity", "unit", "price", "amount",
-		})
+		s.csv.UseCRLF = true // RFC 4180
+		if err := s.csv.Write(billColumns()); err != nil {
+			return nil, fmt.Errorf("--csv: %w", err)
+		}
+	}
+	if r.refusedFile != "" {
+		if s.refused, err = s.open("--refused", r.refusedFile); err != nil {
+			return nil, err
+		}
+		fmt.Fprintln(s.refused, "# Meters without a bill. A line that begins with # says why the meter after it has none.")
 	}
 	return s, nil
 }
@@ -102,22 +119,50 @@ func (s *sinks) write(b api.MeterBill) error {
 			return fmt.Errorf("--json: %w", err)
 		}
 	}
+	if s.refused != nil && b.Class != "" && b.Meter != s.last { // one that has moved may lack several bills
+		s.last = b.Meter
+		reason := oneLine(errors.New(strings.TrimSpace(b.Class + " " + b.Rule + ": " + b.Reason)))
+		if _, err := fmt.Fprintf(s.refused, "# %s\n%s\n", reason, b.Meter); err != nil {
+			return fmt.Errorf("--refused: %w", err)
+		}
+	}
 	if s.csv == nil || b.Document == nil {
 		return nil
 	}
-	d := b.Document
-	row := func(kind, band, name, quantity, unit, price, amount string) error {
-		return s.csv.Write([]string{b.Meter, d.Tariff, d.From, d.To, d.Currency, kind, band, name, quantity, unit, price, amount})
-	}
-	for _, l := range d.Lines {
-		if err := row(l.Kind, l.Band, l.Name, l.Quantity, l.Unit, l.Price, l.Amount); err != nil {
-			return fmt.Errorf("--csv: %w", err)
-		}
-	}
-	if err := row("total", "", "", "", "", "", d.Total); err != nil {
+	if err := s.csv.WriteAll(billRows(b)); err != nil {
 		return fmt.Errorf("--csv: %w", err)
 	}
 	return nil
+}
+
+// billColumns are the columns of the lines of bills (spec/billing.md).
+func billColumns() []string {
+	return []string{
+		"bill", "corrects", "meter", "tariff", "from", "to", "timezone", "currency",
+		"kind", "band", "name", "tier", "month", "minutes", "share", "note", "on", "series",
+		"quantity", "unit", "price", "amount", "withheld",
+	}
+}
+
+// billRows are the lines of a bill and its total.
+func billRows(b api.MeterBill) [][]string {
+	d := b.Document
+	row := func(cells ...string) []string {
+		return append([]string{bill.HashOf(b.JWS).String(), d.Corrects, b.Meter, d.Tariff, d.From, d.To, d.Timezone, d.Currency}, cells...)
+	}
+	var rows [][]string
+	for _, l := range d.Lines {
+		rows = append(rows, row(l.Kind, l.Band, l.Name, orNothing(l.Tier), l.Month, orNothing(l.Minutes), l.Share, l.Note, l.On, l.Series,
+			l.Quantity, l.Unit, l.Price, l.Amount, l.Withheld))
+	}
+	return append(rows, row("total", "", "", "", "", "", "", "", "", "", "", "", "", d.Total, ""))
+}
+
+func orNothing(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
 }
 
 // keep gives the files their names.
@@ -158,18 +203,12 @@ func printBill(out io.Writer, b api.MeterBill) error {
 		_, err := fmt.Fprintf(out, "bill of meter %s is not valid: %s\n\n", b.Meter, b.Reason)
 		return err
 	}
-	d := b.Document
-	rows := [][]string{
-		{"meter", b.Meter}, {"from", d.From}, {"to", d.To}, {"tariff", d.Tariff},
-		{"imported", d.ImportKWh + " kWh"}, {"exported", d.ExportKWh + " kWh"},
+	var s strings.Builder
+	fmt.Fprintf(&s, "Meter     %s\nBill      %s\n", b.Meter, bill.HashOf(b.JWS))
+	if err := b.Document.WriteText(&s); err != nil {
+		return fmt.Errorf("print bill: %w", err)
 	}
-	for _, l := range d.Lines {
-		what := strings.TrimSpace(strings.Join([]string{l.Kind, l.Band, l.Name}, " "))
-		rows = append(rows, []string{what, fmt.Sprintf("%s %s at %s = %s %s", l.Quantity, l.Unit, orDash(l.Price), l.Amount, d.Currency)})
-	}
-	if err := printTable(out, append(rows, []string{"total", d.Total + " " + d.Currency})...); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintln(out)
+	s.WriteByte('\n')
+	_, err := io.WriteString(out, s.String())
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -24,6 +25,10 @@ type Tariff struct {
 	Currency  string `json:"currency"`
 	Timezone  string `json:"timezone"`
 	ValidFrom string `json:"valid_from"`
+	ValidTo   string `json:"valid_to,omitempty" doc:"exclusive"`
+	Replaces  string `json:"replaces,omitempty" doc:"id of the version before"`
+
+	Document json.RawMessage `json:"document,omitempty" doc:"the tariff itself in its canonical form; where one alone is asked for"`
 }
 
 // RunBills asks for bills of a period. The same request again asks the TTP for
@@ -40,6 +45,7 @@ type MeterBill struct {
 	Meter     string     `json:"meter" doc:"ID_SM"`
 	Pseudonym string     `json:"pseudonym,omitempty" doc:"an-ID"`
 	Class     string     `json:"class,omitempty" doc:"why there is no bill, in one word"`
+	Rule      string     `json:"rule,omitempty" doc:"of the class gate: the gate's rule that a bill would break"`
 	Reason    string     `json:"reason,omitempty" doc:"the same for a person"`
 	Tariff    string     `json:"tariff,omitempty"`
 	From      *time.Time `json:"from,omitempty"`
@@ -52,6 +58,7 @@ type MeterBill struct {
 // BillList is bills in the order that was asked for.
 type BillList struct {
 	Bills []MeterBill `json:"bills"`
+	Kept  int         `json:"kept,omitempty" doc:"of a run: how many were here before it"`
 }
 
 // Keys are the public keys of a TTP's bills.
@@ -64,6 +71,7 @@ func (a *api) registerBilling(h huma.API) {
 	put.SkipValidateBody = true // package tariff says more
 	huma.Register(h, put, a.putTariff)
 	huma.Register(h, operation("list-tariffs", http.MethodGet, "/v1/tariffs", "List the tariffs that were put"), a.listTariffs)
+	huma.Register(h, operation("show-tariff", http.MethodGet, "/v1/tariffs/{id}", "Show a tariff with its document"), a.showTariff)
 	huma.Register(h, operation("run-bills", http.MethodPost, "/v1/bills/run", "Ask for bills, verify and keep them"), a.runBills)
 	huma.Register(h, operation("list-bills", http.MethodGet, "/v1/bills", "List kept bills by the start of their period"), a.listBills)
 	huma.Register(h, operation("bill-keys", http.MethodGet, "/v1/bill-keys", "The keys under which a TTP's bills verify (JWKS)"), a.billKeys)
@@ -71,7 +79,10 @@ func (a *api) registerBilling(h huma.API) {
 
 func describeTariff(t *tariff.Tariff) Tariff {
 	d := t.Document()
-	return Tariff{ID: t.ID(), Digest: t.Digest().String(), Currency: d.Currency, Timezone: d.Timezone, ValidFrom: d.ValidFrom}
+	return Tariff{
+		ID: t.ID(), Digest: t.Digest().String(), Currency: d.Currency, Timezone: d.Timezone,
+		ValidFrom: d.ValidFrom, ValidTo: d.ValidTo, Replaces: d.Replaces,
+	}
 }
 
 func (a *api) putTariff(ctx context.Context, in *struct {
@@ -92,6 +103,24 @@ func (a *api) listTariffs(ctx context.Context, _ *struct{}) (*output[[]Tariff], 
 	out := make([]Tariff, len(list))
 	for i, t := range list {
 		out[i] = describeTariff(t)
+	}
+	return answer(out), nil
+}
+
+func (a *api) showTariff(ctx context.Context, in *struct {
+	ID string `path:"id"`
+}) (*output[Tariff], error) {
+	list, err := a.cfg.Utility.Tariffs(ctx)
+	if err != nil {
+		return nil, refused(err)
+	}
+	i := slices.IndexFunc(list, func(t *tariff.Tariff) bool { return t.ID() == in.ID })
+	if i < 0 {
+		return nil, refused(fmt.Errorf("%w: tariff %q was not put", wire.NoTariff, in.ID))
+	}
+	out := describeTariff(list[i])
+	if out.Document, err = list[i].MarshalJSON(); err != nil {
+		return nil, refused(err)
 	}
 	return answer(out), nil
 }
@@ -117,7 +146,7 @@ func (a *api) runBills(ctx context.Context, in *struct{ Body RunBills }) (*outpu
 	if err := run.ask(ctx); err != nil {
 		return nil, refused(err)
 	}
-	return answer(BillList{run.out}), nil
+	return answer(BillList{Bills: run.out, Kept: run.kept}), nil
 }
 
 // billRun is a run on its way.
@@ -126,6 +155,7 @@ type billRun struct {
 	tariff string
 	keys   verifier
 	out    []MeterBill
+	kept   int        // of out, from an earlier run
 	open   []openBill // that are not here already
 }
 
@@ -154,10 +184,12 @@ func (r *billRun) add(ctx context.Context, name string, from, to time.Time) erro
 		case err != nil:
 			return err
 		case found:
+			r.kept++
 			r.out = append(r.out, r.keys.describe(ctx, kept))
 		default:
 			r.open = append(r.open, openBill{t, len(r.out)})
-			r.out = append(r.out, MeterBill{Meter: name, Pseudonym: t.Pseudonym.String(), Tariff: r.tariff, From: &t.From, To: &t.To})
+			from, to := t.From.UTC(), t.To.UTC()
+			r.out = append(r.out, MeterBill{Meter: name, Pseudonym: t.Pseudonym.String(), Tariff: r.tariff, From: &from, To: &to})
 		}
 	}
 	return nil
@@ -218,8 +250,9 @@ type verifier struct {
 }
 
 func (v *verifier) describe(ctx context.Context, k utility.KeptBill) MeterBill {
+	from, to := k.From.UTC(), k.To.UTC()
 	out := MeterBill{
-		Meter: k.Meter.String(), Pseudonym: k.Pseudonym.String(), Tariff: k.Tariff, From: &k.From, To: &k.To,
+		Meter: k.Meter.String(), Pseudonym: k.Pseudonym.String(), Tariff: k.Tariff, From: &from, To: &to,
 	}
 	document, err := v.verify(ctx, k)
 	if err != nil {
