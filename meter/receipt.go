@@ -10,7 +10,10 @@ import (
 
 // receiptPatience is how long no receipt may come before the meter shows it, in
 // seconds.
-const receiptPatience = 3 * secondsPerDay
+const (
+	receiptPatience = 3 * secondsPerDay
+	secondsPerHour  = 60 * 60
+)
 
 // receipts is what the agent knows of them. Times are the meter's, in Unix
 // seconds; 0 is none.
@@ -19,6 +22,9 @@ type receipts struct {
 	last    int64 // receipt
 	through int64 // newest reading that the last one covers
 	apart   bool  // the TTP's time was far from the meter's
+	// takeover is when somebody else's claim on the meter takes effect. After a
+	// start it is not known until the next receipt.
+	takeover int64
 }
 
 // sent notes that a data message was acknowledged.
@@ -31,6 +37,15 @@ func (r *receipts) sent(now int64) {
 func (r *receipts) overdue(now int64) bool {
 	since := max(r.first, r.last)
 	return since != 0 && now-since > receiptPatience
+}
+
+// takeoverAfter is when a takeover takes effect that still waits; 0 if none
+// does.
+func (r *receipts) takeoverAfter(now int64) int64 {
+	if r.takeover <= now {
+		return 0
+	}
+	return r.takeover
 }
 
 // receipt acts on a receipt (spec/protocol.md section 6.4). Epochs of the start
@@ -65,6 +80,10 @@ func (a *Agent) heed(r wire.Receipt) error {
 	a.receipts.last, a.receipts.through = now, r.Through
 	// It may have waited for this step, but did not come before the last one.
 	a.receipts.apart = r.Time > now+clockTolerance || r.Time < a.came-clockTolerance
+	a.receipts.takeover = 0
+	if r.TakeoverHours > 0 {
+		a.receipts.takeover = now + int64(r.TakeoverHours)*secondsPerHour
+	}
 	a.unkept = true
 	for _, span := range r.Missing {
 		from, errFrom := a.find(span.First)

@@ -238,3 +238,26 @@ func TestReceiptThatWaited(t *testing.T) {
 		t.Error("a TTP that was 301 s behind at the last step is not noticed")
 	}
 }
+
+// A takeover is shown from the receipt that tells of it until one tells of
+// none, or its time has come.
+func TestTakeoverIsShown(t *testing.T) {
+	r := reported(t)
+	if got := r.agent.Status().Takeover; got != 0 {
+		t.Fatalf("a takeover at %d is shown, and none waits", got)
+	}
+	through := r.now.Unix() - hour
+	r.give(wire.Receipt{TakeoverHours: 168, Time: r.now.Unix(), From: start, Through: through})
+	if got, want := r.agent.Status().Takeover, r.now.Unix()+168*hour; got != want {
+		t.Errorf("the takeover is shown for %d, want %d", got, want)
+	}
+	r.give(wire.Receipt{Time: r.now.Unix(), From: start, Through: through})
+	if got := r.agent.Status().Takeover; got != 0 {
+		t.Errorf("a takeover at %d is shown after it was refused", got)
+	}
+	r.give(wire.Receipt{TakeoverHours: 1, Time: r.now.Unix(), From: start, Through: through})
+	r.run(2 * time.Hour)
+	if got := r.agent.Status().Takeover; got != 0 {
+		t.Errorf("a takeover at %d is shown although its time has come", got)
+	}
+}

@@ -54,6 +54,7 @@ type Status struct {
 	LastReceipt    int64  // meter's time at the last one, Unix seconds; 0 before the first
 	DurableThrough int64  // the newest reading that it covers, Unix seconds
 	ReceiptOverdue bool   // none has come for 3 days
+	Takeover       int64  // when somebody else's claim on the meter takes effect, Unix seconds; 0 if none waits
 
 	Refused map[wire.Class]uint64 // downlinks by the class of their refusal
 }
@@ -108,6 +109,7 @@ func (a *Agent) show() {
 	a.counts.MoveAt = a.state.move
 	a.counts.Pending = a.ledger.unsealed + a.out.n
 	a.counts.LastReceipt, a.counts.DurableThrough = a.receipts.last, a.receipts.through
+	a.counts.Takeover = a.receipts.takeoverAfter(a.clock())
 	a.counts.ReceiptOverdue = !a.ended && a.receipts.overdue(a.clock())
 	a.counts.Meter = wattveil.Meter{}
 	if a.state.registration != nil {

@@ -194,3 +194,35 @@ func TestClaimsAreLimitedTogether(t *testing.T) {
 	r.clock.add(time.Second)
 	r.wantProved(m.code(1), m)
 }
+
+// TestReceiptsTellOfATakeover: the meter hears of it within a day, and no more
+// once it was refused.
+func TestReceiptsTellOfATakeover(t *testing.T) {
+	r := newRig(t, nil)
+	m := newReporter(r.company("energy.example"), 7)
+	c := r.Consumers()
+	last := func(got []wire.Receipt) int {
+		t.Helper()
+		if len(got) == 0 {
+			t.Fatal("no receipt came in a day")
+		}
+		return got[len(got)-1].TakeoverHours
+	}
+	if hours := last(m.sends(100)); hours != 0 {
+		t.Errorf("a receipt tells of a takeover in %d hours, and none waits", hours)
+	}
+	owner, other := consumer.NewAccount(), consumer.NewAccount()
+	for _, a := range []consumer.Account{owner, other} {
+		_, err := c.NewAccount(t.Context(), consumer.Passkey{Account: a, ID: a[:], PublicKey: []byte{1}}, m.name, a == other)
+		must(t, err)
+	}
+	if hours := last(m.sends(100)); hours < 6*24 || hours > wire.MaxTakeoverHours {
+		t.Errorf("a receipt tells of the takeover in %d hours", hours)
+	}
+	meters, err := c.Meters(t.Context(), owner)
+	must(t, err)
+	must(t, c.RefuseTakeover(t.Context(), owner, meters[0].Ref))
+	if hours := last(m.sends(100)); hours != 0 {
+		t.Errorf("a receipt tells of a takeover in %d hours that was refused", hours)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/consumer"
 	"github.com/wattveil/wattveil/internal/registry"
+	"github.com/wattveil/wattveil/wire"
 )
 
 // Consumers is the TTP's side of the consumer's portal: claims, accounts and
@@ -225,6 +226,21 @@ func (c *Consumers) settle(ctx context.Context) error {
 		return fmt.Errorf("takeovers that are due: %w", err)
 	}
 	return nil
+}
+
+// takeoverHours is how long the takeover of a meter still waits, rounded up; 0
+// if none does.
+func (t *TTP) takeoverHours(ctx context.Context, m wattveil.Meter, now time.Time) (int, error) {
+	var due int64
+	found, err := registry.Find(t.queries.takeover.QueryRowContext(ctx, m.UC, int64(m.Pseudonym)), &due)
+	if err != nil {
+		return 0, fmt.Errorf("takeover of %v: %w", m, err)
+	}
+	left := time.Unix(due, 0).Sub(now)
+	if !found || left <= 0 {
+		return 0, nil
+	}
+	return min(int((left+time.Hour-1)/time.Hour), wire.MaxTakeoverHours), nil
 }
 
 // Takeovers are the times at which those take effect that an account began.

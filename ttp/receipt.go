@@ -33,6 +33,7 @@ type due struct {
 	step     int64 // resolution of the message that it rides on, seconds
 	known    bool  // there was one before
 	coverage coverage
+	takeover int // hours until it takes effect, 0 if none waits
 	keys     *wire.SessionKeys
 	epoch    wattveil.Epoch
 	counter  wattveil.Counter
@@ -93,7 +94,8 @@ func (t *TTP) prepareReceipt(ctx context.Context, o *opened, now time.Time) (*du
 		o.session.receiptDue = now.Add(receiptMargin).Unix()
 		return nil, nil
 	}
-	return d, nil
+	d.takeover, err = t.takeoverHours(ctx, d.meter, now)
+	return d, err
 }
 
 // lastReceipt loads what the meter was told last, and when.
@@ -227,7 +229,9 @@ func (t *TTP) takeDownCounter(ctx context.Context, tx *sql.Tx, d *due) error {
 func sealReceipts(list []*due, now time.Time) []wire.PassedReceipt {
 	passed := make([]wire.PassedReceipt, len(list))
 	for i, d := range list {
-		body := wire.SealReceipt(nil, d.meter, d.epoch, &d.keys.Down, d.counter, d.coverage.receipt(now.Unix()))
+		r := d.coverage.receipt(now.Unix())
+		r.TakeoverHours = d.takeover
+		body := wire.SealReceipt(nil, d.meter, d.epoch, &d.keys.Down, d.counter, r)
 		passed[i] = wire.PassedReceipt{
 			Pseudonym: d.meter.Pseudonym, Low: d.epoch.Low(), Body: [wire.ReceiptBodySize]byte(body),
 		}

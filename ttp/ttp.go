@@ -140,7 +140,7 @@ func Open(ctx context.Context, cfg Config) (*TTP, error) {
 type queries struct {
 	session, enrolled, receipt, bill    *sql.Stmt
 	portalSession, claimed, takeoverDue *sql.Stmt
-	billedBy, tariffsOf                 *sql.Stmt
+	takeover, billedBy, tariffsOf       *sql.Stmt
 }
 
 func (q *queries) prepare(ctx context.Context, db *sql.DB) error {
@@ -158,6 +158,7 @@ func (q *queries) prepare(ctx context.Context, db *sql.DB) error {
 			FROM claims c LEFT JOIN takeovers t ON t.uc = c.uc AND t.an_id = c.an_id WHERE c.account = ? ORDER BY c.since, c.ref`},
 		{&q.billedBy, `SELECT tariff FROM bills WHERE uc = ? AND an_id = ? ORDER BY to_second DESC, issued DESC LIMIT 1`},
 		{&q.tariffsOf, `SELECT id FROM tariffs WHERE uc = ?`},
+		{&q.takeover, `SELECT due FROM takeovers WHERE uc = ? AND an_id = ?`},
 		{&q.takeoverDue, `SELECT EXISTS (SELECT 1 FROM takeovers WHERE due <= ?)`},
 	} {
 		var err error

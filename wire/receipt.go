@@ -14,6 +14,9 @@ const (
 	ReceiptBodySize = counterSize + ReceiptTextSize + TagSize
 	receiptFrame    = controlPrefix + ReceiptBodySize + TagSize
 
+	// MaxTakeoverHours is how long a takeover waits at most.
+	MaxTakeoverHours = 7 * 24
+
 	// MaxMissing is how many missing spans a receipt can name.
 	MaxMissing = (ReceiptTextSize - receiptHead) / spanSize
 
@@ -31,6 +34,7 @@ type Span struct{ First, Last int64 }
 // seconds below 2^32.
 type Receipt struct {
 	Time          int64 // TTP's, when it made the receipt
+	TakeoverHours int   // until a waiting takeover of the meter takes effect; 0 if none waits
 	From, Through int64
 	Missing       []Span // rising, at most MaxMissing, not touching
 }
@@ -51,6 +55,7 @@ func (r Receipt) Covers(t int64) bool {
 // check tells whether the receipt has a form on the wire.
 func (r Receipt) check() error {
 	valid := r.Time >= 0 && r.From >= 0 && r.From <= r.Through &&
+		r.TakeoverHours >= 0 && r.TakeoverHours <= MaxTakeoverHours &&
 		r.Time <= math.MaxUint32 && r.Through <= math.MaxUint32 && len(r.Missing) <= MaxMissing
 	free := r.From
 	for _, s := range r.Missing {
@@ -58,7 +63,7 @@ func (r Receipt) check() error {
 		free = s.Last + 2
 	}
 	if !valid {
-		return fmt.Errorf("%w: receipt's times are not in order", Malformed)
+		return fmt.Errorf("%w: receipt's times are not in order, or a takeover waits for too long", Malformed)
 	}
 	return nil
 }
@@ -70,7 +75,8 @@ func (r Receipt) Append(dst []byte) []byte {
 		panic("wire: " + err.Error())
 	}
 	end := len(dst) + ReceiptTextSize
-	dst = append(dst, receiptVersion, byte(len(r.Missing)), 0, 0)
+	dst = append(dst, receiptVersion, byte(len(r.Missing)))
+	dst = binary.BigEndian.AppendUint16(dst, uint16(r.TakeoverHours))
 	for _, t := range []int64{r.Time, r.From, r.Through} {
 		dst = binary.BigEndian.AppendUint32(dst, uint32(t))
 	}
@@ -84,9 +90,9 @@ func (r Receipt) Append(dst []byte) []byte {
 // ParseReceipt reads the plaintext of a receipt.
 func ParseReceipt(b []byte) (Receipt, error) {
 	d := decoder{b: b}
-	version, n, reserved := d.u8(), int(d.u8()), d.u16()
-	r := Receipt{Time: int64(d.u32()), From: int64(d.u32()), Through: int64(d.u32())}
-	if len(b) != ReceiptTextSize || version != receiptVersion || reserved != 0 || n > MaxMissing {
+	version, n := d.u8(), int(d.u8())
+	r := Receipt{TakeoverHours: int(d.u16()), Time: int64(d.u32()), From: int64(d.u32()), Through: int64(d.u32())}
+	if len(b) != ReceiptTextSize || version != receiptVersion || n > MaxMissing {
 		return Receipt{}, fmt.Errorf("%w: not a receipt of version 1", Malformed)
 	}
 	for range n {

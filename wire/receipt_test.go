@@ -27,6 +27,8 @@ func TestReceiptWithoutFormPanics(t *testing.T) {
 		"from after":         {From: 2, Through: 1},
 		"from before 1970":   {From: -1, Through: 1},
 		"too many spans":     {Through: 1000, Missing: manySpans(wire.MaxMissing + 1)},
+		"takeover too far":   {TakeoverHours: wire.MaxTakeoverHours + 1},
+		"takeover is past":   {TakeoverHours: -1},
 		"span up to the end": {Through: 10, Missing: []wire.Span{{First: 1, Last: 10}}},
 	} {
 		func() {

@@ -420,7 +420,7 @@ func TestVectorsReceipt(t *testing.T) {
 			if refusedAs(t, v.Class, err) {
 				return
 			}
-			want := wire.Receipt{Time: int64(v.Time), From: int64(v.From), Through: int64(v.Through)}
+			want := wire.Receipt{TakeoverHours: int(v.Takeover), Time: int64(v.Time), From: int64(v.From), Through: int64(v.Through)}
 			for _, s := range v.Missing {
 				want.Missing = append(want.Missing, wire.Span{First: int64(s.First), Last: int64(s.Last)})
 			}

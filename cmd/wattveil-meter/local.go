@@ -35,6 +35,7 @@ type meterStatus struct {
 	LastReceipt     *time.Time        `json:"last_receipt"`
 	DurableThrough  *time.Time        `json:"durable_through"`
 	ReceiptOverdue  bool              `json:"receipt_overdue"`
+	Takeover        *time.Time        `json:"takeover"`               // when somebody else's claim takes effect
 	Evidence        bool              `json:"evidence"`               // that the utility's key center cheated
 	TakenOver       uint64            `json:"connections_taken_over"` // by another device under the meter's name
 	RefusedByReason map[string]uint64 `json:"refused"`
@@ -92,7 +93,7 @@ func statusOf(d *device) meterStatus {
 		Taken: s.ReadingsTaken, Missing: s.ReadingsMissing, Sent: s.ReadingsSent, Dropped: s.ReadingsDropped,
 		Asked: s.ReadingsAsked, Pending: s.Pending, Messages: s.MessagesSent, Bytes: s.BytesSent, Exchanges: s.Exchanges,
 		Receipts: s.Receipts, LastReceipt: moment(s.LastReceipt), DurableThrough: moment(s.DurableThrough),
-		ReceiptOverdue: s.ReceiptOverdue, Evidence: d.agent.Evidence() != nil, TakenOver: d.link.TakenOver(), RefusedByReason: make(map[string]uint64),
+		ReceiptOverdue: s.ReceiptOverdue, Takeover: moment(s.Takeover), Evidence: d.agent.Evidence() != nil, TakenOver: d.link.TakenOver(), RefusedByReason: make(map[string]uint64),
 	}
 	for class, n := range s.Refused {
 		out.RefusedByReason[string(class)] = n

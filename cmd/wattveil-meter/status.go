@@ -80,6 +80,10 @@ func showOne(w io.Writer, s meterStatus) error {
 	if s.ReceiptOverdue {
 		row("warning", "the TTP has confirmed nothing for 3 days")
 	}
+	if s.Takeover != nil {
+		row("warning", "somebody else has claimed this meter in the TTP's portal: it moves to their account at %s unless its owner refuses there",
+			s.Takeover.Format(time.RFC3339))
+	}
 	if s.TakenOver > 0 {
 		row("warning", "another device has connected under this meter's name %d times: %s", s.TakenOver, cloneAdvice)
 	}
@@ -114,7 +118,7 @@ func reasons(counts map[string]uint64) string {
 func showSums(w io.Writer, list []meterStatus) error {
 	states, refused := make(map[string]uint64), make(map[string]uint64)
 	var sum meterStatus
-	var suspect, overdue, receipts, cloned int
+	var suspect, overdue, receipts, cloned, claimed int
 	for _, s := range list {
 		states[string(s.State)]++
 		sum.Taken += s.Taken
@@ -128,6 +132,7 @@ func showSums(w io.Writer, list []meterStatus) error {
 		overdue += count(s.ReceiptOverdue)
 		receipts += count(s.LastReceipt != nil)
 		cloned += count(s.TakenOver > 0)
+		claimed += count(s.Takeover != nil)
 		for class, n := range s.RefusedByReason {
 			refused[class] += n
 		}
@@ -137,6 +142,9 @@ func showSums(w io.Writer, list []meterStatus) error {
 	fmt.Fprintf(t, "readings\t%d taken, %d sent, %d waiting, %d missing, %d dropped\n", sum.Taken, sum.Sent, sum.Pending, sum.Missing, sum.Dropped)
 	fmt.Fprintf(t, "messages\t%d of %d bytes in all\n", sum.Messages, sum.Bytes)
 	fmt.Fprintf(t, "receipts\t%d meters have one, %d have had none for 3 days\n", receipts, overdue)
+	if claimed > 0 {
+		fmt.Fprintf(t, "warning\t%d meters have been claimed by somebody else in the TTP's portal\n", claimed)
+	}
 	if suspect > 0 {
 		fmt.Fprintf(t, "warning\tthe clocks of %d meters may be wrong\n", suspect)
 	}

@@ -214,6 +214,7 @@ type Receipt struct {
 	Nonce     Hex    `json:"nonce,omitempty"`
 	AAD       Hex    `json:"aad,omitempty"`
 	Plaintext Hex    `json:"plaintext,omitempty"`
+	Takeover  uint16 `json:"takeover_hours,omitempty"`
 	Time      uint32 `json:"time,omitempty"`
 	From      uint32 `json:"from,omitempty"`
 	Through   uint32 `json:"through,omitempty"`

@@ -4,8 +4,8 @@ package wire
 type Span struct{ First, Last uint32 }
 
 // ReceiptText is the plaintext of a receipt (section 6.4).
-func ReceiptText(time, from, through uint32, missing []Span) []byte {
-	b := join(u8(0x10), u8(byte(len(missing))), u16(0), u32(time), u32(from), u32(through))
+func ReceiptText(takeover uint16, time, from, through uint32, missing []Span) []byte {
+	b := join(u8(0x10), u8(byte(len(missing))), u16(takeover), u32(time), u32(from), u32(through))
 	for _, s := range missing {
 		b = join(b, u32(s.First), u32(s.Last))
 	}

@@ -27,10 +27,15 @@ func receiptOf(name, class string, body []byte) vectors.Receipt {
 }
 
 func receipt(name string, counter, time, from, through uint32, missing ...plain.Span) vectors.Receipt {
-	text := plain.ReceiptText(time, from, through, missing)
+	return takeover(name, 0, counter, time, from, through, missing...)
+}
+
+// takeover is a receipt that tells how many hours a takeover still waits.
+func takeover(name string, hours uint16, counter, time, from, through uint32, missing ...plain.Span) vectors.Receipt {
+	text := plain.ReceiptText(hours, time, from, through, missing)
 	v := receiptOf(name, "", downKeys().ReceiptBody(counter, text))
 	v.Counter, v.Nonce, v.AAD, v.Plaintext = counter, plain.Nonce(v.Salt, counter), downKeys().ReceiptAAD(counter), text
-	v.Time, v.From, v.Through = time, from, through
+	v.Takeover, v.Time, v.From, v.Through = hours, time, from, through
 	for _, s := range missing {
 		v.Missing = append(v.Missing, vectors.Span(s))
 	}
@@ -59,6 +64,8 @@ func receipts() []vectors.Receipt {
 		receipt("one second missing", 1, now, firstTime, firstTime+2, plain.Span{First: firstTime, Last: firstTime + 1}),
 		receipt("spans as near as they may be", 1, now, firstTime, newest,
 			plain.Span{First: firstTime, Last: firstTime}, plain.Span{First: firstTime + 2, Last: newest - 1}),
+		takeover("a takeover that has just begun", 168, 4, now, firstTime, newest),
+		takeover("a takeover within the hour, and a span missing", 1, 5, now, firstTime, newest, spans(1)...),
 		receipt("greatest values", math.MaxUint32, math.MaxUint32, math.MaxUint32-1, math.MaxUint32),
 	}
 	add := func(class string, bad ...refused) {
@@ -98,7 +105,7 @@ func receipts() []vectors.Receipt {
 // badReceiptTexts spoils each field of a plaintext with two spans.
 func badReceiptTexts(good []byte, now, newest uint32) []refused {
 	text := func(from, through uint32, missing ...plain.Span) []byte {
-		return plain.ReceiptText(now, from, through, missing)
+		return plain.ReceiptText(0, now, from, through, missing)
 	}
 	s := spans(2)
 	return []refused{
@@ -108,8 +115,8 @@ func badReceiptTexts(good []byte, now, newest uint32) []refused {
 		{"fifteen spans", set(good, 1, 15)},
 		{"fewer spans counted than there are", set(good, 1, 1)},
 		{"more spans counted than there are", set(good, 1, 3)},
-		{"first reserved byte set", set(good, 2, 1)},
-		{"second reserved byte set", set(good, 3, 1)},
+		{"a takeover that waits for more than 7 days", set(good, 3, 169)},
+		{"a takeover that waits for ever", set(good, 2, 0xff, 0xff)},
 		{"last byte set", set(good, 127, 1)},
 		{"from after through", text(newest+1, newest)},
 		{"a span before from", text(s[0].First+1, newest, s...)},
