@@ -10,7 +10,13 @@
 // A page is a handler file with a [page] and its texts in all languages, a
 // template of the same name in html/, and a line in the table in route.go. A
 // handler gets a visit, which knows session, meter and language, and returns an
-// error: a refusal is shown as a page of its own.
+// error: a refusal is shown as a page of its own. What the page asks of the TTP
+// is a small interface here that joins [TTP], methods of the TTP's Consumers,
+// and nouns in package consumer. An act that cannot be undone calls
+// needConfirmed first. Tests find the page by the table: they hold its texts to
+// all languages, ask it whatever comes to mind, and picture it once it has a
+// line in ttp/portal_screenshot_test.go, as they check then that it is
+// accessible.
 package portal
 
 import (

@@ -87,6 +87,7 @@
       const plot = figure.querySelector(".plot");
       plot.classList.add("live");
       plot.replaceChildren();
+      plot.setAttribute("aria-hidden", "true"); // the table says the same
       this.plot = plot;
       this.draw(data);
       figure.querySelector(".zoom").hidden = false;
