@@ -32,7 +32,7 @@ const runAxe = `axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", 
 		.flatMap((v) => v.nodes.map((n) => v.id + ": " + n.target.join(" ") + ": " + n.failureSummary.replace(/\s+/g, " "))))`
 
 // TestPortalIsAccessible holds every page, in both themes, to the rules that a
-// program can check.
+// program can check, and to the width of a small phone.
 func TestPortalIsAccessible(t *testing.T) {
 	axe := axeScript(t)
 	p, _, b := withMeter(t)
@@ -45,6 +45,9 @@ func TestPortalIsAccessible(t *testing.T) {
 		b.open(path)
 		b.until(`[...document.querySelectorAll("figure.chart")].every((f) => f.chart)`)
 		eval[bool](b, "(() => {"+axe+"; return true; })()")
+		b.size(320, 700)
+		b.until("document.scrollingElement.scrollWidth <= 320") // charts follow
+		b.size(1280, 900)
 		for _, theme := range []string{"light", "dark"} {
 			b.dark(theme == "dark")
 			for _, line := range eval[[]string](b, runAxe) {
