@@ -49,6 +49,11 @@ type demoReport struct {
 		JWS       string
 		Verified  bool
 	}
+	Claims []struct {
+		Column    string
+		Pseudonym string
+		Code      string
+	}
 	TTPKeys json.RawMessage `json:"ttp_keys"`
 	Wire    struct {
 		ReadingMessageBytes int `json:"reading_message_bytes"`
@@ -234,6 +239,9 @@ func (a accepted) check(t *testing.T, r demoReport) {
 	homes := readPlain(t, a.file, a.zone, a.days)
 	if len(r.Meters) != a.homes || len(r.Bills) != a.homes || len(homes.columns) != a.homes {
 		t.Fatalf("%d meters, %d bills and %d columns, want %d of each", len(r.Meters), len(r.Bills), len(homes.columns), a.homes)
+	}
+	if len(r.Claims) != a.homes {
+		t.Errorf("%d claim codes for %d homes", len(r.Claims), a.homes)
 	}
 	if r.Lost != 0 || r.DuplicatesStored != 0 || r.Wire.ReadingMessageBytes != 70 || r.Wire.Messages == 0 || r.Wire.BytesTotal < 70 || r.Seconds <= 0 {
 		t.Errorf("lost %d, duplicates stored %d, wire %+v, %v s", r.Lost, r.DuplicatesStored, r.Wire, r.Seconds)
