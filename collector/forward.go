@@ -220,7 +220,7 @@ func (c *Collector) send(downlinks []wire.Downlink) (sent int) {
 }
 
 // renew fetches a new certificate when a third of the present one's life is
-// left. A failure is logged and tried again after the next post.
+// left, or the utility has gone over to another authority. A failure is logged and tried again after the next post.
 func (c *Collector) renew(ctx context.Context) {
 	now := c.cfg.Now()
 	if c.cfg.Identity == nil || !c.cfg.Identity.Due(now) {
@@ -241,14 +241,18 @@ func (c *Collector) fetchCertificate(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	cert, err := x509.ParseCertificate(der)
+	list, err := x509.ParseCertificates(der)
+	if err == nil && len(list) == 0 {
+		err = errors.New("there is none")
+	}
 	if err != nil {
 		return fmt.Errorf("certificate from the utility: %w", err)
 	}
+	cert := list[0]
 	if now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
 		return fmt.Errorf("certificate from the utility is valid from %v to %v, not now", cert.NotBefore, cert.NotAfter)
 	}
-	if err := c.cfg.Identity.Replace(cert); err != nil {
+	if err := c.cfg.Identity.Replace(cert, list[1:]...); err != nil {
 		return err
 	}
 	if c.cfg.Save == nil {

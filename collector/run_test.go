@@ -1,6 +1,7 @@
 package collector_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -90,6 +91,47 @@ func TestRenewal(t *testing.T) {
 	}
 	if got := f.utility.paths; len(got) != 4 || got[2] != "POST /v1/certificate" {
 		t.Errorf("posted to %v", got)
+	}
+}
+
+// When the utility has gone over to another authority, the collector shows its
+// meters what the one before says of it.
+func TestRenewalByAnotherAuthority(t *testing.T) {
+	dir := t.TempDir()
+	id, authority := issued(t)
+	if err := errors.Join(authority.Save(dir), peer.PrepareAuthority(dir, name.Org, noon), peer.SwitchAuthority(dir)); err != nil {
+		t.Fatal(err)
+	}
+	next, err := peer.LoadAuthority(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := noon.Add(61 * 24 * time.Hour)
+	f := open(t, func(c *collector.Config) {
+		c.Now = func() time.Time { return now }
+		c.Identity = id
+	})
+	renewal := func(behind []byte) func([]byte) ([]byte, error) {
+		return func(request []byte) ([]byte, error) {
+			cert, err := next.IssueRequest(name, request, now)
+			if err != nil {
+				return nil, err
+			}
+			return append(cert.Raw, behind...), nil
+		}
+	}
+	for i, behind := range [][]byte{authority.Certificate.Raw, id.Certificate().Raw, {0}} {
+		f.utility.next(answer(func(*wire.ForwardAnswer) {}), renewal(behind))
+		f.forward(t)
+		if !id.Due(now) || f.Stats().FailedRenewals != uint64(i+1) {
+			t.Errorf("%d: taken with what is no cross certificate of its authority", i)
+		}
+	}
+	f.utility.next(answer(func(*wire.ForwardAnswer) {}), renewal(next.Cross[0].Raw))
+	f.forward(t)
+	shown, err := id.ServerTLS().GetCertificate(nil)
+	if err != nil || id.Due(now) || len(shown.Certificate) != 2 || !bytes.Equal(shown.Certificate[1], next.Cross[0].Raw) {
+		t.Errorf("due: %v, %d certificates shown, %v", id.Due(now), len(shown.Certificate), err)
 	}
 }
 

@@ -1,11 +1,13 @@
 package link
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -22,18 +24,18 @@ func (cfg *Config) tlsConfig() *tls.Config {
 		// refuse what has not begun. VerifyConnection checks all that does.
 		InsecureSkipVerify: true,
 		VerifyConnection: func(state tls.ConnectionState) error {
-			return cfg.verify(state.PeerCertificates[0])
+			return cfg.verify(state.PeerCertificates)
 		},
 	}
 }
 
-// verify checks a collector's certificate. Its error says what to do.
-func (cfg *Config) verify(cert *x509.Certificate) error {
-	roots := x509.NewCertPool()
-	roots.AddCert(cfg.Authority)
-	now := cfg.Now()
+// verify checks a collector's certificate, behind which cross certificates may
+// follow. Its error says what to do.
+func (cfg *Config) verify(shown []*x509.Certificate) error {
+	cert, now := shown[0], cfg.Now()
 	_, err := cert.Verify(x509.VerifyOptions{
-		Roots: roots, CurrentTime: within(now, cert), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		Roots: cfg.authorities(shown[1:], within(now, cert)), CurrentTime: within(now, cert),
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	})
 	switch {
 	case err != nil:
@@ -46,6 +48,28 @@ func (cfg *Config) verify(cert *x509.Certificate) error {
 			errCertificate, stamp(cert.NotAfter), stamp(now))
 	}
 	return nil
+}
+
+// maxCross bounds what a collector shows beside its certificate.
+const maxCross = 3
+
+// authorities are the one of the provisioning record, and those that it vouches
+// for by cross certificates: the ones that came after it. They are shown with
+// the last one first. Each step is verified by itself, since crypto/x509 counts
+// an authority that follows as one below, which authorities may not have; RFC
+// 5280 (section 4.2.1.9) does not count it, as it has the same name.
+func (cfg *Config) authorities(cross []*x509.Certificate, now time.Time) *x509.CertPool {
+	known := x509.NewCertPool()
+	known.AddCert(cfg.Authority)
+	for _, c := range slices.Backward(cross[:min(len(cross), maxCross)]) {
+		_, err := c.Verify(x509.VerifyOptions{
+			Roots: known, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+		})
+		if err == nil && c.BasicConstraintsValid && c.IsCA && bytes.Equal(c.RawSubject, cfg.Authority.RawSubject) {
+			known.AddCert(c)
+		}
+	}
+	return known
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -28,7 +28,11 @@ type Authority struct {
 	// Former is the one before, whose certificates are good until they end;
 	// nil if there was none.
 	Former *x509.Certificate
-	key    *ecdsa.PrivateKey
+	// Cross are certificates of this authority by the one before, of that one by
+	// the one before it, and so on: who knows only an older one verifies by them
+	// what this one issues.
+	Cross []*x509.Certificate
+	key   *ecdsa.PrivateKey
 }
 
 // Certificates are those of all authorities that have issued what the

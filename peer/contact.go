@@ -129,7 +129,7 @@ type Credentials struct {
 // credentialsDocument is the JSON form of credentials.
 type credentialsDocument struct {
 	Server      contactDocument `json:"server"`
-	Certificate string          `json:"certificate"` // PEM
+	Certificate string          `json:"certificate"` // PEM, then cross certificates
 	Key         string          `json:"key"`         // PEM, PKCS #8
 }
 
@@ -141,7 +141,7 @@ func (c Credentials) Encode() ([]byte, error) {
 	}
 	return encodeDocument(credentialsDocument{
 		Server:      c.Server.document(),
-		Certificate: string(EncodeCertificates([]*x509.Certificate{c.Identity.Certificate()})),
+		Certificate: string(EncodeCertificates(c.Identity.chain())),
 		Key:         string(pem.EncodeToMemory(&pem.Block{Type: pemKey, Bytes: der})),
 	})
 }
@@ -157,7 +157,10 @@ func ParseCredentials(b []byte) (Credentials, error) {
 	if err != nil {
 		return Credentials{}, fmt.Errorf("credentials: server: %w", err)
 	}
-	cert, err := ParseCertificate([]byte(d.Certificate))
+	chain, err := parseCertificates([]byte(d.Certificate))
+	if err == nil && len(chain) == 0 {
+		err = errors.New("it is empty")
+	}
 	if err != nil {
 		return Credentials{}, fmt.Errorf("credentials: certificate: %w", err)
 	}
@@ -165,7 +168,7 @@ func ParseCredentials(b []byte) (Credentials, error) {
 	if err != nil {
 		return Credentials{}, errors.New("credentials: key: want a P-256 key in PEM (PKCS #8)")
 	}
-	id, err := newIdentity(key, cert)
+	id, err := newIdentity(key, chain[0], chain[1:]...)
 	if err != nil {
 		return Credentials{}, fmt.Errorf("credentials: %w", err)
 	}

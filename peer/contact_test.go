@@ -113,7 +113,7 @@ func TestCredentials(t *testing.T) {
 		{"BEGIN PRIVATE", "BEGIN PUBLIC", "key: want a P-256 key"},
 		{`"key"`, `"kye"`, `"kye"`},
 		{"https", "http", "server: url"},
-		{`"certificate": "`, `"certificate": "x`, "certificate: want one PEM block"},
+		{`"certificate": "`, `"certificate": "x`, "certificate: want one to 4 PEM blocks"},
 	} {
 		text := strings.Replace(string(b), test.from, test.to, 1)
 		if _, err := peer.ParseCredentials([]byte(text)); err == nil || !strings.Contains(err.Error(), test.want) {

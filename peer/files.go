@@ -38,7 +38,7 @@ func (a *Authority) save(dir, base string) error {
 	return SaveKey(filepath.Join(dir, base+".key"), a.key)
 }
 
-// LoadAuthority reads what Save wrote, and which authority was before.
+// LoadAuthority reads what Save wrote, and which authorities were before.
 func LoadAuthority(dir string) (*Authority, error) {
 	a, err := loadAuthority(dir, authorityBase)
 	if err != nil {
@@ -47,6 +47,13 @@ func LoadAuthority(dir string) (*Authority, error) {
 	a.Former, err = LoadCertificate(filepath.Join(dir, formerCert))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
+	}
+	a.Cross, err = loadCertificates(filepath.Join(dir, crossCerts))
+	if err == nil {
+		err = checkAuthorities(a.Cross)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cross certificates of the authority: %w", err)
 	}
 	return a, nil
 }
@@ -66,9 +73,10 @@ func loadAuthority(dir, base string) (*Authority, error) {
 	return &Authority{Certificate: cert, key: key}, nil
 }
 
-// Save writes key and certificate to dir/base.key and dir/base.crt.
+// Save writes the key to dir/base.key, and the certificate, with what is shown
+// beside it, to dir/base.crt.
 func (id *Identity) Save(dir, base string) error {
-	if err := writePEM(filepath.Join(dir, base+".crt"), pemCertificate, id.Certificate().Raw, 0o644); err != nil {
+	if err := folder.WriteFile(filepath.Join(dir, base+".crt"), EncodeCertificates(id.chain()), 0o644); err != nil {
 		return err
 	}
 	return SaveKey(filepath.Join(dir, base+".key"), id.privateKey())
@@ -76,7 +84,7 @@ func (id *Identity) Save(dir, base string) error {
 
 // LoadIdentity reads what Save wrote.
 func LoadIdentity(dir, base string) (*Identity, error) {
-	cert, err := LoadCertificate(filepath.Join(dir, base+".crt"))
+	chain, err := loadCertificates(filepath.Join(dir, base+".crt"))
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +92,23 @@ func LoadIdentity(dir, base string) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newIdentity(key, cert)
+	return newIdentity(key, chain[0], chain[1:]...)
+}
+
+// loadCertificates reads one certificate or several in PEM.
+func loadCertificates(path string) ([]*x509.Certificate, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	list, err := parseCertificates(raw)
+	if err == nil && len(list) == 0 {
+		err = errors.New("there is no PEM block in it")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("certificate %s: %w; restore it from a backup", path, err)
+	}
+	return list, nil
 }
 
 // LoadCertificate reads one certificate in PEM.

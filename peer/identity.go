@@ -1,12 +1,15 @@
 package peer
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -16,9 +19,12 @@ import (
 type Identity struct {
 	Name Name
 
-	mu  sync.RWMutex
-	key *ecdsa.PrivateKey
-	crt *tls.Certificate
+	mu    sync.RWMutex
+	key   *ecdsa.PrivateKey
+	crt   *tls.Certificate
+	cross []*x509.Certificate // shown beside crt
+	// superseded: another authority of the organisation's has taken over since.
+	superseded bool
 }
 
 // NewIdentity draws a key and has an authority certify it.
@@ -31,20 +37,21 @@ func NewIdentity(a *Authority, name Name, hosts []string, now time.Time) (*Ident
 	if err != nil {
 		return nil, err
 	}
-	return newIdentity(key, cert)
+	return newIdentity(key, cert, a.Cross...)
 }
 
-func newIdentity(key *ecdsa.PrivateKey, cert *x509.Certificate) (*Identity, error) {
+func newIdentity(key *ecdsa.PrivateKey, cert *x509.Certificate, cross ...*x509.Certificate) (*Identity, error) {
 	name, err := NameOf(cert)
 	if err != nil {
 		return nil, err
 	}
 	id := &Identity{Name: name, key: key}
-	return id, id.Replace(cert)
+	return id, id.Replace(cert, cross...)
 }
 
-// Replace puts a new certificate for the same key and name in force.
-func (id *Identity) Replace(cert *x509.Certificate) error {
+// Replace puts a new certificate for the same key and name in force, and has
+// the cross certificates of its authority shown beside it.
+func (id *Identity) Replace(cert *x509.Certificate, cross ...*x509.Certificate) error {
 	name, err := NameOf(cert)
 	if err != nil {
 		return err
@@ -53,15 +60,36 @@ func (id *Identity) Replace(cert *x509.Certificate) error {
 	if name != id.Name || !key.PublicKey.Equal(cert.PublicKey) {
 		return fmt.Errorf("certificate of %v is not for the key of %v", name, id.Name)
 	}
-	id.put(key, cert)
+	if err := checkCross(cert, cross); err != nil {
+		return fmt.Errorf("certificate of %v: %w", name, err)
+	}
+	id.put(key, cert, cross)
 	return nil
 }
 
-func (id *Identity) put(key *ecdsa.PrivateKey, cert *x509.Certificate) {
+// checkCross checks that each cross certificate is of the authority that has
+// signed the one before it.
+func checkCross(cert *x509.Certificate, cross []*x509.Certificate) error {
+	if len(cross) > maxCross {
+		return fmt.Errorf("%d cross certificates, want at most %d", len(cross), maxCross)
+	}
+	for _, c := range cross {
+		if !c.IsCA || cert.CheckSignatureFrom(c) != nil {
+			return errors.New("the cross certificate beside it is not of its authority")
+		}
+		cert = c
+	}
+	return nil
+}
+
+func (id *Identity) put(key *ecdsa.PrivateKey, cert *x509.Certificate, cross []*x509.Certificate) {
+	crt := &tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}
+	for _, c := range cross {
+		crt.Certificate = append(crt.Certificate, c.Raw)
+	}
 	id.mu.Lock()
 	defer id.mu.Unlock()
-	id.key = key
-	id.crt = &tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}
+	id.key, id.crt, id.cross, id.superseded = key, crt, cross, false
 }
 
 // Reload puts key and certificate in force that [Identity.Save] or an operator
@@ -75,21 +103,36 @@ func (id *Identity) Reload(dir, base string) (bool, error) {
 	if next.Name != id.Name {
 		return false, fmt.Errorf("reload identity of %v: the files in %s are of %v", id.Name, dir, next.Name)
 	}
-	if next.Certificate().Equal(id.Certificate()) {
+	if slices.EqualFunc(next.chain(), id.chain(), (*x509.Certificate).Equal) {
 		return false, nil
 	}
-	id.put(next.key, next.Certificate())
+	id.put(next.key, next.Certificate(), next.cross)
 	return true, nil
 }
 
 // Certificate is the certificate in force.
 func (id *Identity) Certificate() *x509.Certificate { return id.certificate().Leaf }
 
-// Due tells whether less than a third of the certificate's life is left.
+// Due tells whether less than a third of the certificate's life is left, or
+// another authority of the organisation's has taken over since.
 func (id *Identity) Due(now time.Time) bool {
-	leaf := id.Certificate()
+	id.mu.RLock()
+	defer id.mu.RUnlock()
+	leaf := id.crt.Leaf
 	third := leaf.NotAfter.Sub(leaf.NotBefore) / 3
-	return now.After(leaf.NotAfter.Add(-third))
+	return id.superseded || now.After(leaf.NotAfter.Add(-third))
+}
+
+// met notes which authority has certified another party. If that is one of the
+// own organisation with a later certificate by another authority, that one has
+// taken over.
+func (id *Identity) met(name Name, cert *x509.Certificate) {
+	id.mu.Lock()
+	defer id.mu.Unlock()
+	leaf := id.crt.Leaf
+	if name.Org == id.Name.Org && !cert.NotBefore.Before(leaf.NotBefore) && !bytes.Equal(cert.AuthorityKeyId, leaf.AuthorityKeyId) {
+		id.superseded = true
+	}
 }
 
 // Renew has the party's own authority certify the key again if that is due.
@@ -112,7 +155,7 @@ func (id *Identity) Recertify(a *Authority, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return id.Replace(cert)
+	return id.Replace(cert, a.Cross...)
 }
 
 // Request is a PKCS #10 request for a new certificate of the same key.
@@ -126,7 +169,7 @@ func (id *Identity) Request() ([]byte, error) {
 
 // ServerTLS is the TLS of a server that asks its clients for no certificate, as
 // a collector's towards its meters. Each connection gets the certificate that
-// is in force when it begins.
+// is in force when it begins, and the cross certificates of its authority.
 func (id *Identity) ServerTLS() *tls.Config {
 	return &tls.Config{
 		MinVersion:             tls.VersionTLS13,
@@ -139,6 +182,13 @@ func (id *Identity) privateKey() *ecdsa.PrivateKey {
 	id.mu.RLock()
 	defer id.mu.RUnlock()
 	return id.key
+}
+
+// chain is the certificate in force and what is shown beside it.
+func (id *Identity) chain() []*x509.Certificate {
+	id.mu.RLock()
+	defer id.mu.RUnlock()
+	return append([]*x509.Certificate{id.crt.Leaf}, id.cross...)
 }
 
 func (id *Identity) certificate() *tls.Certificate {

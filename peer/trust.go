@@ -169,6 +169,9 @@ func (t *Trust) clientConfig(id *Identity, server Name, now func() time.Time) *t
 			if err == nil && name != server {
 				err = fmt.Errorf("%w: server is %v, want %v", ErrUntrusted, name, server)
 			}
+			if err == nil {
+				id.met(name, state.PeerCertificates[0])
+			}
 			return err
 		},
 	}

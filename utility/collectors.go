@@ -1,6 +1,7 @@
 package utility
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -135,8 +136,8 @@ func (u *Utility) loadCollectors(ctx context.Context) ([]string, error) {
 	return list, rows.Err()
 }
 
-// handleCertificate renews a collector's certificate, for the key that it has
-// (spec/protocol.md section 7.1).
+// handleCertificate renews a collector's certificate, for the key that it has,
+// and gives the cross certificates with it (spec/protocol.md section 7.1).
 func (u *Utility) handleCertificate(_ context.Context, from peer.Name, _ *http.Request, body []byte) ([]byte, error) {
 	cert, err := u.cfg.Authority.IssueRequest(from, body, u.cfg.Now())
 	if err != nil {
@@ -145,5 +146,9 @@ func (u *Utility) handleCertificate(_ context.Context, from peer.Name, _ *http.R
 	if !u.knowsCollector(from, cert) {
 		return nil, fmt.Errorf("%w: certificate request of %v is for another key than its own", wire.Rebound, from)
 	}
-	return cert.Raw, nil
+	answer := bytes.Clone(cert.Raw)
+	for _, c := range u.cfg.Authority.Cross {
+		answer = append(answer, c.Raw...)
+	}
+	return answer, nil
 }

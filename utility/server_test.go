@@ -126,6 +126,32 @@ func TestCertificateRenewal(t *testing.T) {
 	}
 }
 
+// Under another authority a collector gets, behind its certificate, what the
+// authority before says of it.
+func TestCertificateByTheNextAuthority(t *testing.T) {
+	r := enrolled(t)
+	url := r.listen()
+	id, err := r.AddCollector(t.Context(), "a")
+	must(t, err)
+	client := r.client(url, id)
+	dir := t.TempDir()
+	must(t, errors.Join(r.authority.Save(dir), peer.PrepareAuthority(dir, utilityOrg, start), peer.SwitchAuthority(dir)))
+	next, err := peer.LoadAuthority(dir)
+	must(t, err)
+	*r.authority = *next
+	request, err := id.Request()
+	must(t, err)
+	der, class := ask(t, client, "POST", "/v1/certificate", request)
+	if class != "" {
+		t.Fatal(class)
+	}
+	list, err := x509.ParseCertificates(der)
+	must(t, err)
+	if len(list) != 2 || list[0].CheckSignatureFrom(list[1]) != nil || list[1].CheckSignatureFrom(next.Former) != nil {
+		t.Errorf("%d certificates, want its own and one of its authority by the one before", len(list))
+	}
+}
+
 // Only collectors that the utility added may post.
 func TestWhoMayPost(t *testing.T) {
 	r := enrolled(t, "a")

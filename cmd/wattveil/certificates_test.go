@@ -58,12 +58,12 @@ type metered struct {
 	collector    *serving
 }
 
-func meter(t *testing.T, prepare func(m *metered, collectorDir string)) *metered {
+func meter(t *testing.T, scheme string, prepare func(m *metered, collectorDir string)) *metered {
 	t.Helper()
 	w := newWorld(t)
 	m := &metered{world: w, ttp: w.ttp("ttp-first")}
 	m.utility = w.utility("utility-a", nil, m.ttp)
-	dir, _ := w.collector(m.utility, "north")
+	dir, _ := w.collectorOver(m.utility, "north", scheme)
 	prepare(m, dir)
 	m.collector = w.serveCollector(dir)
 	w.meters(m.utility, "field", 1, nil, []string{"--source", "sim", "--resolution", "1s"})
@@ -83,7 +83,7 @@ func (m *metered) flows(when string) {
 // renewed while readings flow, the collector's by its utility, and kept. New
 // files are taken without a restart.
 func TestCertificatesAreRenewed(t *testing.T) {
-	m := meter(t, func(m *metered, collector string) {
+	m := meter(t, "mqtt", func(m *metered, collector string) {
 		m.ttp.stop()
 		m.utility.stop()
 		m.age(m.ttp.dir, m.authority(m.ttp), 80*day)
@@ -132,9 +132,9 @@ func TestCertificatesAreRenewed(t *testing.T) {
 }
 
 // TestAuthoritiesChange has utility and TTP go over to their next authorities
-// as --help says, while a meter's readings flow.
+// as --help says, while the readings of a meter over TLS flow, which is not told.
 func TestAuthoritiesChange(t *testing.T) {
-	m := meter(t, func(*metered, string) {})
+	m := meter(t, "mqtts", func(*metered, string) {})
 	print := func(s *site, role string) string {
 		file := m.path(s.name + ".crt")
 		if err := os.WriteFile(file, []byte(m.do(role, "authority", "--dir", s.dir)), 0o600); err != nil {
@@ -169,6 +169,19 @@ func TestAuthoritiesChange(t *testing.T) {
 	m.do("ttp", "authority", "switch", "--dir", m.ttp.dir)
 	m.ttp.serving, m.utility.serving = m.serveTTP(m.ttp.name), m.serveUtility(m.utility.name, nil)
 	m.flows("after the switch")
+	m.wait("the collector has a certificate of the next authority", func() bool {
+		id, err := peer.LoadIdentity(m.collector.dir, serverIdentity)
+		return err == nil && id.Certificate().CheckSignatureFrom(m.authority(m.utility).Certificate) == nil
+	})
+	m.collector.stop()
+	m.collector = m.serveCollector(m.collector.dir)
+	m.flows("from a meter that connects again and knows the former authority alone")
+	m.meters(m.utility, "later", 1, nil, []string{"--source", "sim", "--resolution", "1s"})
+	later := m.ids("later")[0]
+	m.wait("a meter that is provisioned after the switch is heard of", func() bool {
+		_, err := try("utility", "meter", "ping", later, "--dir", m.utility.dir)
+		return err == nil
+	})
 	pin() // the former ones are forgotten
 	m.flows("with the next ones alone")
 	m.do("utility", "enrol", "--dir", m.utility.dir)

@@ -79,7 +79,9 @@ func (p *party) newAuthoritySwitch() *cobra.Command {
 		Long: `Put the prepared authority in the place of the present one and have it certify the
 server. Whoever has not pinned it does not know the server any more. The server
 must not run. Certificates that the one before has given to collectors stay good
-until they are renewed.`,
+until they are renewed, with the first post after the switch. Meters over TLS that
+know only the one before need nothing: it certifies the new one here, and
+collectors show them that.`,
 		Example: fmt.Sprintf("  wattveil %[1]s authority switch --dir %[1]s", p.name),
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {

@@ -238,10 +238,17 @@ func (w *world) introduce(u, t *site) {
 // collector makes a collector's folder and gives its address.
 func (w *world) collector(u *site, name string) (dir, address string) {
 	w.Helper()
+	return w.collectorOver(u, name, "mqtt")
+}
+
+// collectorOver is collector with the scheme of its address.
+func (w *world) collectorOver(u *site, name, scheme string) (dir, address string) {
+	w.Helper()
 	dir, file := w.path(name), w.path(name+".json")
 	address = "127.0.0.1:" + field.FreePorts(w.T, 1)[0]
-	w.do("utility", "collector", "add", name, "--address", "mqtt://"+address, "--out", file, "--dir", u.dir)
-	w.do("collector", "init", "--dir", dir, "--from", file, "--listen", address, "--interval", "1s", "--metrics", "127.0.0.1:0")
+	w.do("utility", "collector", "add", name, "--address", scheme+"://"+address, "--out", file, "--dir", u.dir)
+	w.do("collector", "init", "--dir", dir, "--from", file, "--listen", address, "--interval", "1s", "--metrics", "127.0.0.1:0",
+		fmt.Sprintf("--tls=%v", scheme == "mqtts"))
 	return dir, address
 }
 
