@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/wattveil/wattveil/internal/operator"
 	"github.com/wattveil/wattveil/utility/api"
+	"github.com/wattveil/wattveil/wire"
 )
 
 func (p *party) newMeterReplace() *cobra.Command {
@@ -41,6 +41,8 @@ the TTP until its consumer claims it.`,
   wattveil utility meter replace 0f3a5c7e91b2d4f6 --collector mqtt://north.example:1883 --out new.jsonl --dir utility
   wattveil utility meter replace 0f3a5c7e91b2d4f6 --same-device --dir utility`,
 		Args: oneName("METER"),
+
+		ValidArgsFunction: suggest(p.utilityClient, meterNames),
 	}
 	f := cmd.Flags()
 	f.StringVar(&out, "out", "", "`file` to write, which must not exist")
@@ -53,7 +55,7 @@ the TTP until its consumer claims it.`,
 		case err != nil:
 			return err
 		case in.SameDevice && (out != "" || in.Unpinned || len(in.Collectors) > 0):
-			return errors.New("--same-device makes no new record: leave out --out, --collector and --unpinned")
+			return misuse("--same-device makes no new record: leave out --out, --collector and --unpinned")
 		case in.SameDevice:
 			return p.ask(p.utilityClient, replaceKey(path, args[0]))(cmd, args)
 		}
@@ -113,6 +115,8 @@ hour that is at least one hour away. It can be changed until three days before.`
 		Example: `  wattveil utility meter move 0f3a5c7e91b2d4f6 --at 2026-04-01T00:00:00+02:00 --dir utility
   wattveil utility meter move 0f3a5c7e91b2d4f6 --dir utility`,
 		Args: oneName("METER"),
+
+		ValidArgsFunction: suggest(p.utilityClient, meterNames),
 	}
 	cmd.Flags().StringVar(&at, "at", "", "`time` of the move, RFC 3339")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -123,8 +127,11 @@ hour that is at least one hour away. It can be changed until three days before.`
 		var in api.Move
 		if at != "" {
 			t, err := time.Parse(time.RFC3339, at)
-			if err != nil {
-				return fmt.Errorf("--at %q: want a time such as 2026-04-01T00:00:00+02:00", at)
+			switch {
+			case err != nil:
+				return misusef("--at %q: want a time such as 2026-04-01T00:00:00+02:00", at)
+			case t.Nanosecond() != 0 || t.Unix()%wire.MoveStep != 0:
+				return misusef("--at %q: want a full quarter of an hour", at)
 			}
 			in.At = &t
 		}
@@ -150,6 +157,8 @@ and collectors let it in no more. Bills of its past can still be asked for, up t
 the last full hour before now.`,
 		Example: "  wattveil utility meter retire 0f3a5c7e91b2d4f6 --dir utility",
 		Args:    oneName("METER"),
+
+		ValidArgsFunction: suggest(p.utilityClient, meterNames),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		path, err := meterPath(args[0])
