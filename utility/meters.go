@@ -67,6 +67,24 @@ func (u *Utility) AddMetersOf(ctx context.Context, ttp string, n int, collectors
 	return records, nil
 }
 
+// RecordAgain gives the record of a meter once more, for one that was lost
+// before the meter was provisioned. Once a meter has registered, or is not to
+// any more, there is no other copy of its secret to be had.
+func (u *Utility) RecordAgain(ctx context.Context, id wattveil.MeterID, collectors []string, root *[32]byte) (provision.Record, error) {
+	m, err := u.Meter(ctx, id)
+	switch {
+	case err != nil:
+		return provision.Record{}, err
+	case m.State != MeterAdded || !m.RetiredAt.IsZero():
+		return provision.Record{}, fmt.Errorf("%w: meter %v has registered, or was retired: its record is given no more", wire.Rebound, id)
+	}
+	secret, err := u.secret(ctx, id)
+	if err != nil {
+		return provision.Record{}, fmt.Errorf("record of meter %v: %w", id, err)
+	}
+	return u.record(id, secret, collectors, root)
+}
+
 // nextRoster is the serial of the next change of the roster.
 func nextRoster(ctx context.Context, tx *sql.Tx) (serial int64, err error) {
 	err = tx.QueryRowContext(ctx, `SELECT coalesce(max(roster), 0) + 1 FROM meters`).Scan(&serial)
@@ -74,9 +92,13 @@ func nextRoster(ctx context.Context, tx *sql.Tx) (serial int64, err error) {
 }
 
 func (u *Utility) newRecord(collectors []string, root *[32]byte) (provision.Record, error) {
+	return u.record(u.cfg.Names.MeterID(), wire.NewSecret(), collectors, root)
+}
+
+func (u *Utility) record(id wattveil.MeterID, secret wire.Secret, collectors []string, root *[32]byte) (provision.Record, error) {
 	authority, err := u.collectorAuthority(collectors)
 	return provision.Record{
-		Meter: u.cfg.Names.MeterID(), Secret: wire.NewSecret(), Collectors: collectors,
+		Meter: id, Secret: secret, Collectors: collectors,
 		Domain: u.cfg.Org, Authority: authority, KGC: clpke.PublicKeyPoint(&u.signer.PublicKey), Root: root,
 	}, err
 }

@@ -2,6 +2,7 @@ package utility
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -326,5 +327,34 @@ func TestRecordsOfMetersOverTLS(t *testing.T) {
 	}
 	if _, err := r.AddMeters(t.Context(), 1, []string{"127.0.0.1:1883"}, nil); err == nil || !strings.Contains(err.Error(), "want mqtt://HOST:PORT") {
 		t.Errorf("added a meter with a bad address: %v", err)
+	}
+}
+
+// A record is given again, the same, until the meter has registered.
+func TestRecordAgain(t *testing.T) {
+	r := enrolled(t, "a")
+	root := [32]byte{1}
+	made, err := r.AddMeters(t.Context(), 2, []string{"mqtts://127.0.0.1:1"}, &root)
+	must(t, err)
+	want, err := made[0].Encode()
+	must(t, err)
+	again, err := r.RecordAgain(t.Context(), made[0].Meter, made[0].Collectors, &root)
+	must(t, err)
+	got, err := again.Encode()
+	must(t, err)
+	if !bytes.Equal(got, want) {
+		t.Error("the record given again is another one")
+	}
+	must(t, r.RetireMeter(t.Context(), made[1].Meter))
+	registered := r.meters(1)[0]
+	for what, test := range map[string]struct {
+		id   wattveil.MeterID
+		want wire.Class
+	}{
+		"registered": {registered.id(), wire.Rebound}, "retired": {made[1].Meter, wire.Rebound}, "not known": {1, wire.Unknown},
+	} {
+		if _, err := r.RecordAgain(t.Context(), test.id, made[0].Collectors, &root); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", what, err, test.want)
+		}
 	}
 }

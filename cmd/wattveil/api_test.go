@@ -235,8 +235,15 @@ func TestOperatorAPIs(t *testing.T) {
 		t.Fatalf("%s, %v", body, err)
 	}
 	show := asked{"GET", "/v1/meters/" + list.Meters[0].ID, "", 200, `"state":"added"`}
-	s.check([]asked{show})
-	s.covered("utility.json", append(calls, show), "replace-meter", "move-meter", "retire-meter") // see succession_test.go
+	again := "/v1/meters/" + list.Meters[0].ID + "/record"
+	more := []asked{show,
+		{"POST", again, `{"collectors":["mqtt://127.0.0.1:2"]}`, 200, `"lines":`},
+		{"POST", again, `{"collectors":["x"]}`, 422, "want mqtt://HOST:PORT"},
+		{"POST", again, `{}`, 422, "no collector's address is known"},
+		{"POST", "/v1/meters/0123456789abcdef/record", `{}`, 404, "there is no meter"},
+	}
+	s.check(more)
+	s.covered("utility.json", append(calls, more...), "replace-meter", "move-meter", "retire-meter") // see succession_test.go
 	s.together()
 
 	u.stop()

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wattveil/wattveil/utility/api"
 )
 
 // disk mounts a small disk of its own at a folder, which ends with the test.
@@ -65,6 +67,49 @@ func TestInitOnAFullDisk(t *testing.T) {
 		}
 	}
 	w.remount(disk, "rw")
+}
+
+// TestRecordsOnAFullDisk has the records of new meters find no room. They are
+// written again once there is some, with the same secrets.
+func TestRecordsOnAFullDisk(t *testing.T) {
+	w := newWorld(t)
+	w.disk(w.path("disk"), "4k")
+	u := w.newSite("utility", "utility-a")
+	u.serving = &serving{world: w, dir: w.path("utility-a")}
+	trust := w.newSite("ttp", "ttp-first")
+	trust.serving = &serving{world: w, dir: w.path("ttp-first")}
+	w.introduce(u, trust)
+	out := filepath.Join(w.path("disk"), "meters.jsonl")
+	add := []string{"utility", "meter", "add", "--count", "40", "--unpinned", "--collector", "mqtt://127.0.0.1:1", "--dir", u.dir, "--out"}
+	_, err := try(append(add, out)...)
+	if err == nil || !strings.Contains(err.Error(), "wattveil utility meter record, for the last 40") || !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("on a full disk: %v", err)
+	}
+	if _, err := os.Stat(out); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a part of the file is left: %v", err)
+	}
+	var ids []string
+	for _, m := range decodeLines[api.Meter](w, w.do("utility", "meter", "list", "--json", "--dir", u.dir)) {
+		ids = append(ids, m.ID)
+	}
+	record := func(file string) string {
+		w.do(append([]string{"utility", "meter", "record", "--unpinned", "--collector", "mqtt://127.0.0.1:1", "--out", w.path(file), "--dir", u.dir}, ids...)...)
+		if info, err := os.Stat(w.path(file)); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("mode of %s: %v, %v", file, info.Mode(), err)
+		}
+		content, err := os.ReadFile(w.path(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(content)
+	}
+	first, again := record("first.jsonl"), record("again.jsonl")
+	if len(ids) != 40 || first != again || strings.Count(first, "\n") != 40 {
+		t.Errorf("%d meters, %d records, equal: %v", len(ids), strings.Count(first, "\n"), first == again)
+	}
+	if got := w.ids("first"); strings.Join(got, " ") != strings.Join(ids, " ") {
+		t.Errorf("records of %v, want %v", got, ids)
+	}
 }
 
 // TestFullDisk fills a TTP's disk while readings come. It says so, takes

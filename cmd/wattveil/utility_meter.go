@@ -19,7 +19,7 @@ import (
 
 func (p *party) newUtilityMeter() *cobra.Command {
 	cmd := group("meter", "Add, move, replace and retire meters, and see how they do")
-	cmd.AddCommand(p.newMeterAdd(), p.newMeterList(), p.newMeterShow(), p.newMeterPing(),
+	cmd.AddCommand(p.newMeterAdd(), p.newMeterRecord(), p.newMeterList(), p.newMeterShow(), p.newMeterPing(),
 		p.newMeterReplace(), p.newMeterMove(), p.newMeterRetire())
 	return cmd
 }
@@ -35,8 +35,8 @@ line: the meter's name, the secret that it shares with the utility, its
 collectors and the fingerprint of the TTP's root key. "wattveil-meter run
 --provision FILE" reads it.
 
-The file is the only copy of these secrets and gets mode 0600. Move it to the
-installers and delete it.
+The file holds these secrets and gets mode 0600. Move it to the installers and
+delete it. Before a meter has registered, "meter record" writes its record again.
 
 Without --collector the records name all collectors whose address is known. A
 meter tries them in turn, so that it moves to another one by itself.`,
@@ -63,10 +63,73 @@ meter tries them in turn, so that it moves to another one by itself.`,
 			if err := c.Do(ctx, http.MethodPost, "/v1/meters", in, &made); err != nil {
 				return err
 			}
-			if err := writeNew(out, []byte(strings.Join(made.Lines, "\n")+"\n")); err != nil {
+			if err := writeRecords(out, made.Lines); err != nil {
 				return err
 			}
 			fmt.Fprintf(w, "added %d meters; %s holds their secrets: move it to the installers\n", len(made.Lines), out)
+			return nil
+		})(cmd, args)
+	}
+	return cmd
+}
+
+// writeRecords writes the records of meters that are made. What to do when that
+// fails is part of its error: the meters are there already.
+func writeRecords(out string, lines []string) error {
+	if err := writeNew(out, []byte(strings.Join(lines, "\n")+"\n")); err != nil {
+		return fmt.Errorf("the meters are made, and their records are not written; once they can be, write them with wattveil utility meter record, for the last %d that meter list names: %w",
+			len(lines), err)
+	}
+	return nil
+}
+
+func (p *party) newMeterRecord() *cobra.Command {
+	var in api.Again
+	var out string
+	cmd := &cobra.Command{
+		Use:   "record METER... --out FILE",
+		Short: "Write the provisioning records of meters again",
+		Long: `Write the provisioning records of meters again, as "meter add" and "meter replace"
+do, when the first ones were not written or were lost. That is possible until a
+meter has registered. If somebody else may have the first record, retire the
+meter and add another one: the secret in both is the same.
+
+--collector and --unpinned are not remembered: give them again.`,
+		Example: `  wattveil utility meter record 0f3a5c7e91b2d4f6 --out meter.jsonl --dir utility
+  wattveil utility meter record 0f3a5c7e91b2d4f6 8d2b6a4c0e1f3957 --collector mqtt://north.example:1883 --out meters.jsonl --dir utility`,
+		Args: cobra.MinimumNArgs(1),
+
+		ValidArgsFunction: suggest(p.utilityClient, meterNames),
+	}
+	f := cmd.Flags()
+	f.StringVar(&out, "out", "", "`file` to write, which must not exist")
+	f.StringSliceVar(&in.Collectors, "collector", nil, "`addresses` of collectors, mqtt://HOST:PORT or mqtts://HOST:PORT, tried in turn")
+	f.BoolVar(&in.Unpinned, "unpinned", false, "leave the TTP's root key out, so that a claim has to confirm each meter")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		paths := make([]string, len(args))
+		for i, id := range args {
+			path, err := meterPath(id)
+			if err != nil {
+				return err
+			}
+			paths[i] = path
+		}
+		if err := checkNew(out); err != nil {
+			return err
+		}
+		return p.ask(p.utilityClient, func(ctx context.Context, c *operator.Client, w io.Writer) error {
+			var lines []string
+			for _, path := range paths {
+				var again api.Records
+				if err := c.Do(ctx, http.MethodPost, path+"/record", in, &again); err != nil {
+					return err
+				}
+				lines = append(lines, again.Lines...)
+			}
+			if err := writeNew(out, []byte(strings.Join(lines, "\n")+"\n")); err != nil {
+				return err
+			}
+			fmt.Fprintf(w, "%s holds the secrets of %d meters: move it to the installers\n", out, len(lines))
 			return nil
 		})(cmd, args)
 	}

@@ -87,7 +87,7 @@ func replaceDevice(path, meter, out string, in *api.Replacement) func(context.Co
 		if len(made.Lines) != 1 {
 			return fmt.Errorf("%d provisioning records came back, want 1", len(made.Lines))
 		}
-		if err := writeNew(out, []byte(made.Lines[0]+"\n")); err != nil {
+		if err := writeRecords(out, made.Lines); err != nil {
 			return err
 		}
 		fmt.Fprintf(w, "%s holds the secret of the device that replaces meter %s: move it to the installer\n", out, meter)

@@ -26,6 +26,12 @@ type Records struct {
 	Lines []string `json:"lines" doc:"each the JSON of one meter"`
 }
 
+// Again asks for the record of a meter that has not registered.
+type Again struct {
+	Collectors []string `json:"collectors,omitempty" maxItems:"16" doc:"mqtt:// or mqtts:// addresses, tried in turn; all known ones if left out"`
+	Unpinned   bool     `json:"unpinned,omitempty" doc:"leave the TTP's root key out of the record"`
+}
+
 // Meter is a meter of the utility.
 type Meter struct {
 	ID        string     `json:"meter" doc:"ID_SM"`
@@ -66,6 +72,8 @@ func (a *api) registerMeters(h huma.API) {
 	huma.Register(h, operation("add-meters", http.MethodPost, "/v1/meters", "Add meters and give their provisioning records"), a.addMeters)
 	huma.Register(h, operation("list-meters", http.MethodGet, "/v1/meters", "List meters in the order in which they were added"), a.listMeters)
 	huma.Register(h, operation("show-meter", http.MethodGet, "/v1/meters/{id}", "Show a meter"), a.showMeter)
+	huma.Register(h, operation("record-meter", http.MethodPost, "/v1/meters/{id}/record",
+		"Give the provisioning record of a meter again, before it has registered"), a.recordMeter)
 	huma.Register(h, operation("replace-meter", http.MethodPost, "/v1/meters/{id}/replace",
 		"Make a device that replaces a meter and give its provisioning record, or accept a new key of the same device"), a.replaceMeter)
 	huma.Register(h, operation("move-meter", http.MethodPost, "/v1/meters/{id}/move", "Give a meter another pseudonym from a time on"), a.moveMeter)
@@ -189,6 +197,29 @@ func (n MeterName) find(ctx context.Context, u *utility.Utility) (utility.Meter,
 		return utility.Meter{}, err
 	}
 	return u.Meter(ctx, id)
+}
+
+func (a *api) recordMeter(ctx context.Context, in *struct {
+	MeterName
+	Body Again
+}) (*output[Records], error) {
+	m, err := in.find(ctx, a.cfg.Utility)
+	if err != nil {
+		return nil, refused(err)
+	}
+	t, err := a.cfg.Utility.Trustee(ctx, m.TTP)
+	if err != nil {
+		return nil, refused(err)
+	}
+	addresses, root, err := a.provisioning(t, in.Body.Collectors, in.Body.Unpinned)
+	if err != nil {
+		return nil, refused(err)
+	}
+	record, err := a.cfg.Utility.RecordAgain(ctx, m.ID, addresses, root)
+	if err != nil {
+		return nil, refused(err)
+	}
+	return encodeRecords([]provision.Record{record})
 }
 
 func (a *api) replaceMeter(ctx context.Context, in *struct {
