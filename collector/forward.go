@@ -50,6 +50,8 @@ func (c *Collector) Forward(ctx context.Context) (Forwarded, error) {
 		return Forwarded{}, fmt.Errorf("forward %d frames: %w", len(items), err)
 	}
 	c.counts.posts.Add(1)
+	now := c.cfg.Now()
+	c.counts.lastPost.Store(&now)
 	f := Forwarded{Frames: len(items)}
 	settled := c.settle(items, answer.Verdicts, &f)
 	listed := c.applyRoster(answer)

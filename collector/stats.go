@@ -1,6 +1,9 @@
 package collector
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Stats is what a collector has done since it was opened, and what it has now.
 type Stats struct {
@@ -18,13 +21,16 @@ type Stats struct {
 	Meters    int    // on the roster
 
 	Posts, FailedPosts           uint64
-	Durable, Later, Rekey, Never uint64 // verdicts
-	Downlinks                    uint64 // sent to meters
-	LostDownlinks                uint64 // for meters that are not connected here, or malformed
-	FailedRenewals               uint64 // of the collector's certificate
+	LastPost                     time.Time // that was answered; zero if there was none
+	Durable, Later, Rekey, Never uint64    // verdicts
+	Downlinks                    uint64    // sent to meters
+	LostDownlinks                uint64    // for meters that are not connected here, or malformed
+	FailedRenewals               uint64    // of the collector's certificate
 }
 
 type counts struct {
+	lastPost atomic.Pointer[time.Time]
+
 	held, malformed, full, failed, strangers        atomic.Uint64
 	posts, failedPosts, durable, later, rekey       atomic.Uint64
 	never, downlinks, lostDownlinks, failedRenewals atomic.Uint64
@@ -49,6 +55,9 @@ func (c *Collector) Stats() Stats {
 		Downlinks:      c.counts.downlinks.Load(),
 		LostDownlinks:  c.counts.lostDownlinks.Load(),
 		FailedRenewals: c.counts.failedRenewals.Load(),
+	}
+	if at := c.counts.lastPost.Load(); at != nil {
+		s.LastPost = *at
 	}
 	if b := c.serving(); b != nil {
 		s.Connected, s.TakenOver = b.Connected(), b.TakenOver()

@@ -119,7 +119,10 @@ func TestCertificatesAreRenewed(t *testing.T) {
 		return decodeLines[api.Status](m.world, m.do("utility", "status", "--json", "--dir", m.utility.dir))[0].TTPs[0].Serial
 	}
 	before := serial()
-	m.do("utility", "enrol", "--dir", m.utility.dir)
+	said := decodeLines[api.TTP](m.world, m.do("utility", "enrol", "--json", "--dir", m.utility.dir))
+	if len(said) != 1 || !said[0].Enrolled || said[0].Name != "wattveil://ttp-first/ttp" {
+		t.Errorf("enrol says %+v", said)
+	}
 	if after := serial(); after <= before {
 		t.Errorf("serial %d of the TTP's key after %d", after, before)
 	}

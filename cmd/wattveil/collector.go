@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wattveil/wattveil/collector"
+	"github.com/wattveil/wattveil/collector/api"
 	"github.com/wattveil/wattveil/collector/queue"
 	"github.com/wattveil/wattveil/internal/folder"
 	"github.com/wattveil/wattveil/internal/monitor"
@@ -29,9 +30,12 @@ func newCollector() *cobra.Command {
 and posts them to its utility. It cannot read them. It has one folder, made by
 init from what the utility gave, with its settings in collector.toml. Settings
 can also be given in the environment, as WATTVEIL_COLLECTOR_ and the key in
-capitals, and as flags of serve.`
+capitals, and as flags of serve.
+
+status acts on the server that runs in the folder, over a socket in it, or on the
+folder itself when no server runs.`
 	p.dirFlag(cmd)
-	cmd.AddCommand(p.newCollectorInit(), p.newCollectorServe(), p.newCollectorPeer())
+	cmd.AddCommand(p.newCollectorInit(), p.newCollectorServe(), p.newCollectorStatus(), p.newCollectorPeer())
 	return cmd
 }
 
@@ -144,6 +148,8 @@ type openCollector struct {
 	client *peer.Client
 	pinned *pinned
 	role   *collector.Collector
+
+	started time.Time
 }
 
 func (p *party) openCollector(cfg collectorConfig, log *slog.Logger) (_ *openCollector, err error) {
@@ -151,7 +157,7 @@ func (p *party) openCollector(cfg collectorConfig, log *slog.Logger) (_ *openCol
 	if err != nil {
 		return nil, err
 	}
-	o := &openCollector{locked: l, cfg: cfg}
+	o := &openCollector{locked: l, cfg: cfg, started: time.Now()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, o.close())
@@ -200,7 +206,7 @@ func (p *party) serveCollector(ctx context.Context, cfg collectorConfig, out, lo
 	if err != nil {
 		return err
 	}
-	o, err := p.openCollector(cfg, s.log)
+	o, err := takeOver(ctx, p, func() (*openCollector, error) { return p.openCollector(cfg, s.log) })
 	if err != nil {
 		return err
 	}
@@ -222,6 +228,9 @@ func (o *openCollector) start(s *service, m *monitor.Monitor) error {
 		return errors.Join(err, l.Close())
 	}
 	s.onStop(func(context.Context) error { return o.role.Close() })
+	if err := s.operator(o.Path, api.New(o.api())); err != nil {
+		return err
+	}
 	s.run(o.role.Run)
 	s.run(o.pinned.loop)
 	s.run(func(ctx context.Context) error { return boundMemory(ctx, o.cfg.TLS, o.role.Stats) })

@@ -240,6 +240,7 @@ func (p *party) newTTPUtility() *cobra.Command {
 
 func (p *party) newTTPUtilityAdd() *cobra.Command {
 	var ca, out string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "add ORG --ca FILE --out FILE",
 		Short: "Let a utility in and write its invitation",
@@ -255,6 +256,7 @@ place: hand them over in person, or compare fingerprints.`,
 	}
 	cmd.Flags().StringVar(&ca, "ca", "", "`file` with the certificate of the utility's authority")
 	cmd.Flags().StringVar(&out, "out", "", "`file` to write, which must not exist")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: the utility's name and number")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if ca == "" {
 			return misuse("--ca is missing: give authority.crt of the utility's folder")
@@ -265,15 +267,15 @@ place: hand them over in person, or compare fingerprints.`,
 		if err := checkNew(out); err != nil {
 			return err
 		}
-		return p.addUtility(cmd, peer.Name{Org: args[0], Role: peer.RoleUtility}, ca, out)
+		return p.addUtility(cmd, peer.Name{Org: args[0], Role: peer.RoleUtility}, ca, out, asJSON)
 	}
 	return cmd
 }
 
 // addUtility lets a utility in and writes its invitation, if out names a file.
-func (p *party) addUtility(cmd *cobra.Command, name peer.Name, ca, out string) error {
+func (p *party) addUtility(cmd *cobra.Command, name peer.Name, ca, out string, asJSON bool) error {
 	if err := name.Validate(); err != nil {
-		return err
+		return misuse(err.Error())
 	}
 	authorities, err := readAuthorities(ca)
 	if err != nil {
@@ -285,12 +287,24 @@ func (p *party) addUtility(cmd *cobra.Command, name peer.Name, ca, out string) e
 		if err := c.Do(ctx, http.MethodPost, "/v1/utilities", in, &made); err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "%v is let in with UC number %d\n", name, made.Number)
-		if out == "" {
-			return nil
+		if out != "" {
+			if err := writeNew(out, []byte(made.Document)); err != nil {
+				return fmt.Errorf("%v is let in with UC number %d, and its invitation is not written; say the same again: %w", name, made.Number, err)
+			}
 		}
-		return writeNew(out, []byte(made.Document))
+		if asJSON {
+			return printLine(w, admitted{Name: name.String(), Number: made.Number})
+		}
+		fmt.Fprintf(w, "%v is let in with UC number %d\n", name, made.Number)
+		return nil
 	})(cmd, nil)
+}
+
+// admitted is a utility that is let in, as JSON. Its members are those of the
+// list of utilities.
+type admitted struct {
+	Name   string `json:"name"`
+	Number uint32 `json:"uc_number"`
 }
 
 func (p *party) newTTPUtilityRemove() *cobra.Command {
@@ -378,7 +392,7 @@ A TTP calls no utility, so that --url may be left out; it is checked and not kep
 		if err != nil {
 			return misusef("--name: %v", err)
 		}
-		return p.addUtility(cmd, parsed, ca, "")
+		return p.addUtility(cmd, parsed, ca, "", false)
 	}
 	return cmd
 }

@@ -363,7 +363,8 @@ func readContact(invitation, ca, name, at string) (peer.Contact, error) {
 }
 
 func (p *party) newUtilityEnrol() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "enrol",
 		Short: "Issue the TTPs' keys and enrol waiting meters",
 		Long: `Issue the keys of all TTPs that are pinned, fetch the keys under which their
@@ -378,9 +379,17 @@ renews the TTPs' keys.`,
 				return err
 			}
 			for _, t := range list {
+				if asJSON {
+					if err := printLine(w, t); err != nil {
+						return err
+					}
+					continue
+				}
 				fmt.Fprintf(w, "%s is enrolled: UC number %d, root key %s\n", t.Name, t.Number, t.Root)
 			}
 			return nil
 		}),
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, one TTP a line")
+	return cmd
 }

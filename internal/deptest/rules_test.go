@@ -178,7 +178,7 @@ func engines() []Rule {
 		{Of: []string{"github.com/prometheus/client_golang/..."}, OnlyFrom: []string{"internal/monitor"}, Why: driver},
 		{
 			Of:       []string{"github.com/danielgtaylor/huma/v2/..."},
-			OnlyFrom: []string{"utility/api", "ttp/api"},
+			OnlyFrom: []string{"utility/api", "ttp/api", "collector/api"},
 			Why:      "roles and their protocol are plain net/http; this is for their operators",
 		},
 		{

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	collector "github.com/wattveil/wattveil/collector/api"
 	ttp "github.com/wattveil/wattveil/ttp/api"
 	utility "github.com/wattveil/wattveil/utility/api"
 )
@@ -24,7 +25,7 @@ func run(dir string) (err error) {
 		return err
 	}
 	defer root.Close()
-	for name, document := range map[string]func() ([]byte, error){"utility.json": utility.Document, "ttp.json": ttp.Document} {
+	for name, document := range map[string]func() ([]byte, error){"utility.json": utility.Document, "ttp.json": ttp.Document, "collector.json": collector.Document} {
 		b, err := document()
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
