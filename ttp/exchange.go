@@ -157,7 +157,7 @@ func (t *TTP) offer(ctx context.Context, own []*opener, m wattveil.Meter, x wire
 		}
 		hash := sha256.Sum256(x.Body)
 		found, err := registry.Find(tx.QueryRowContext(ctx,
-			`SELECT m2 FROM sessions WHERE uc = ? AND an_id = ? AND low = ? AND m1 = ? AND state <> ?`,
+			`SELECT m2 FROM sessions WHERE uc = ? AND an_id = ? AND low = ? AND m1 = ? AND state <> ? AND spent = 0`,
 			m.UC, int64(m.Pseudonym), x.Low, hash[:], stateClosed), &m2)
 		if err != nil || found {
 			return err
@@ -335,10 +335,11 @@ func (t *TTP) keepSession(ctx context.Context, tx *sql.Tx, m wattveil.Meter, off
 	}
 	now := t.cfg.Now().Unix()
 	_, err = tx.ExecContext(ctx, `
-		INSERT INTO sessions (uc, an_id, epoch, low, state, series, chain, pinned, m1, m2, transcript, keys, created)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		INSERT INTO sessions (uc, an_id, epoch, low, state, series, chain, pinned, m1, m2, transcript, keys, created, quiet)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		m.UC, int64(m.Pseudonym), offer.Epoch, offer.Epoch.Low(), statePending, made.series, made.chain, offer.Pinned,
-		m1[:], made.m2, made.transcript[:], t.seal.Seal(keysContext(m, offer.Epoch), made.keys.Bytes()), now)
+		m1[:], made.m2, made.transcript[:], t.seal.Seal(keysContext(m, offer.Epoch), made.keys.Bytes()),
+		now, now+int64(t.cfg.EpochLifetime/time.Second))
 	if err != nil {
 		return fmt.Errorf("keep epoch %d of %v: %w", offer.Epoch, m, err)
 	}
@@ -379,7 +380,7 @@ func (t *TTP) confirm(ctx context.Context, m wattveil.Meter, x wire.Exchange) er
 	var epoch wattveil.Epoch
 	var box, transcript []byte
 	found, err := registry.Find(t.db.QueryRowContext(ctx,
-		`SELECT epoch, keys, transcript FROM sessions WHERE uc = ? AND an_id = ? AND low = ? AND state <> ?`,
+		`SELECT epoch, keys, transcript FROM sessions WHERE uc = ? AND an_id = ? AND low = ? AND state <> ? AND spent = 0`,
 		m.UC, int64(m.Pseudonym), x.Low, stateClosed), &epoch, &box, &transcript)
 	if err != nil {
 		return fmt.Errorf("session of %v: %w", m, err)

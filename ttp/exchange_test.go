@@ -392,6 +392,9 @@ func TestKeysAreDestroyed(t *testing.T) {
 	m.agree(2)
 	r.clock.add(45*day - time.Second)
 	must(t, r.Maintain(t.Context()))
+	if got := other.send(neighbour.message(1, 0, steady(0, 1)...)); got[0] != wire.Durable { // it is not quiet
+		t.Fatal(got)
+	}
 	late := m.message(1, 1, steady(1, 1)...)
 	if got := c.send(late); got[0] != wire.Durable {
 		t.Fatalf("a second before 45 days: %v", got)
@@ -410,7 +413,7 @@ func TestKeysAreDestroyed(t *testing.T) {
 	if n := len(m.stored().Runs[0].Readings); n != 3 {
 		t.Errorf("%d readings, want 3: they outlive the keys", n)
 	}
-	if got := other.send(neighbour.message(1, 0, steady(0, 1)...)); got[0] != wire.Durable {
+	if got := other.send(neighbour.message(1, 1, steady(1, 1)...)); got[0] != wire.Durable {
 		t.Errorf("another utility's meter without a successor: %v", got)
 	}
 }

@@ -40,6 +40,7 @@ type opened struct {
 	block   readings.Block
 	class   wire.Class // why it was refused, or empty
 	verdict wire.Verdict
+	kept    bool // its readings are to be stored: they are no repeat
 
 	resolution wattveil.Resolution
 }
@@ -203,6 +204,7 @@ func (t *TTP) keepNew(ctx context.Context, batch []opened) []readings.Block {
 			}
 			continue // a repeat within the batch, which is ordered by meter and counter
 		}
+		o.kept = true
 		blocks = append(blocks, o.block)
 	}
 	return blocks
@@ -257,5 +259,6 @@ func (t *TTP) appendBlocks(ctx context.Context, batch []opened, blocks []reading
 			o.session.stored(o.block.Counter)
 		}
 	}
+	t.noteUse(ctx, batch)
 	return nil
 }

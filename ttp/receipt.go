@@ -216,7 +216,7 @@ func (t *TTP) takeDownCounter(ctx context.Context, tx *sql.Tx, d *due) error {
 	err := tx.QueryRowContext(ctx, `
 		UPDATE sessions SET down_counter = down_counter + 1
 		WHERE uc = ?1 AND an_id = ?2 AND epoch = (
-			SELECT max(epoch) FROM sessions WHERE uc = ?1 AND an_id = ?2 AND state = ?3)
+			SELECT max(epoch) FROM sessions WHERE uc = ?1 AND an_id = ?2 AND state = ?3 AND spent = 0)
 		RETURNING epoch, keys, down_counter`,
 		d.meter.UC, int64(d.meter.Pseudonym), stateActive).Scan(&d.epoch, &box, &d.counter)
 	if err != nil {

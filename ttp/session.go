@@ -39,6 +39,7 @@ type session struct {
 	used bool             // a counter was stored
 	high wattveil.Counter // the highest of them
 
+	quiet      int64 // Unix seconds since which nothing new has opened, from the end of its lifetime on
 	receiptDue int64 // Unix seconds before which no receipt is due; 0 is not known
 }
 
@@ -66,8 +67,9 @@ func (t *TTP) session(ctx context.Context, name sessionName) (*session, error) {
 	var state string
 	var series wattveil.Series
 	var box []byte
+	var quiet int64
 	found, err := registry.Find(t.queries.session.QueryRowContext(ctx,
-		name.meter.UC, int64(name.meter.Pseudonym), name.low, stateClosed), &epoch, &state, &series, &box)
+		name.meter.UC, int64(name.meter.Pseudonym), name.low, stateClosed), &epoch, &state, &series, &box, &quiet)
 	if err != nil {
 		return nil, fmt.Errorf("find session of %v: %w", name.meter, err)
 	}
@@ -78,7 +80,7 @@ func (t *TTP) session(ctx context.Context, name sessionName) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{series: series, active: state == stateActive}
+	s := &session{series: series, active: state == stateActive, quiet: quiet}
 	if s.key, err = open.NewKey(name.meter, epoch, &keys.Up); err != nil {
 		return nil, err
 	}
@@ -157,16 +159,18 @@ func (t *TTP) closeEpoch(ctx context.Context, m wattveil.Meter, epoch wattveil.E
 const eventCounterReuse = "counter-reuse"
 
 // destroyOldEpochs forgets exchanges that nobody confirmed in time, and keys
-// and digests of epochs that have long had a successor.
+// and digests of epochs that have long had a successor, or been quiet.
 func (t *TTP) destroyOldEpochs(ctx context.Context, now time.Time) error {
 	t.mu.Lock()
 	utilities := slices.Collect(maps.Values(t.numberOf))
 	t.mu.Unlock()
 	for _, uc := range utilities {
-		for some := true; some; {
-			var err error
-			if some, err = t.destroySome(ctx, uc, now); err != nil {
-				return fmt.Errorf("destroy old epochs of utility %v: %w", uc, err)
+		for _, destroy := range []func(context.Context, wattveil.UCNumber, time.Time) (bool, error){t.destroySome, t.spendSome} {
+			for some := true; some; {
+				var err error
+				if some, err = destroy(ctx, uc, now); err != nil {
+					return fmt.Errorf("destroy old epochs of utility %v: %w", uc, err)
+				}
 			}
 		}
 	}
@@ -201,6 +205,7 @@ func (t *TTP) destroySome(ctx context.Context, uc wattveil.UCNumber, now time.Ti
 type dueEpoch struct {
 	meter wattveil.Meter
 	epoch wattveil.Epoch
+	state string // of a quiet one
 }
 
 const destroyedAtOnce = 64

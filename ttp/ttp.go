@@ -94,7 +94,7 @@ const (
 	defaultLifetime  = 7 * 24 * time.Hour
 	defaultExchanges = 24
 	defaultCache     = 1 << 16
-	keptAfter        = 45 * 24 * time.Hour // an epoch's keys after its successor is active
+	keptAfter        = 45 * 24 * time.Hour // an epoch's keys after its successor is active, or it is quiet
 	pendingFor       = 48 * time.Hour      // an exchange that nobody confirms
 	limitedOver      = 24 * time.Hour      // the time in which MaxExchanges are answered
 )
@@ -148,7 +148,7 @@ func (q *queries) prepare(ctx context.Context, db *sql.DB) error {
 		stmt **sql.Stmt
 		text string
 	}{
-		{&q.session, `SELECT epoch, state, series, keys FROM sessions WHERE uc = ? AND an_id = ? AND low = ? AND state <> ?`},
+		{&q.session, `SELECT epoch, state, series, keys, quiet FROM sessions WHERE uc = ? AND an_id = ? AND low = ? AND state <> ? AND spent = 0`},
 		{&q.enrolled, `SELECT 1 FROM meters WHERE uc = ? AND an_id = ?`},
 		{&q.receipt, `SELECT made, since, through, missing FROM receipts WHERE uc = ? AND an_id = ?`},
 		{&q.bill, `SELECT jws, salt FROM bills WHERE uc = ? AND an_id = ? AND tariff = ? AND from_second = ? AND to_second = ?`},

@@ -166,7 +166,7 @@ func (t *TTP) countMeters(ctx context.Context, uc wattveil.UCNumber) (n MeterCou
 			(SELECT count(*) FROM claim_flags f WHERE f.uc = ?2 AND f.times >= ?3 AND f.raised > ?4)
 		FROM (
 			SELECT m.confirmed, EXISTS (
-				SELECT 1 FROM sessions s WHERE s.uc = m.uc AND s.an_id = m.an_id AND s.state = ?1
+				SELECT 1 FROM sessions s WHERE s.uc = m.uc AND s.an_id = m.an_id AND s.state = ?1 AND s.spent = 0
 			) AS keyed
 			FROM meters m WHERE m.uc = ?2)`, stateActive, uc, flagIsEvidence, t.cfg.Now().Add(-flagKept).Unix(),
 	).Scan(&n.Enrolled, &n.Keyed, &n.Unconfirmed, &n.Failed)
