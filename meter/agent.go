@@ -105,6 +105,7 @@ type Agent struct {
 	askNow    bool      // a refusal has set the clock: ask again at once
 	askedNow  bool      // the newest request is such a one
 	timeless  bool      // the clock ran behind the vault: ask for the time
+	untold    bool      // and nobody has told the time since
 
 	exchange *exchange // M1 is out; nil when none is
 	session  *session  // what is sealed under; nil until the first M2 of this start
@@ -239,7 +240,7 @@ func (a *Agent) load() error {
 	// A clock that shows less than it did at the last save has lost the time.
 	if behind := a.state.saved - a.clock(); behind > clockTolerance {
 		a.state.offset += behind
-		a.state.suspect, a.timeless = true, true
+		a.state.suspect, a.timeless, a.untold = true, true, true
 	}
 	return a.restore()
 }

@@ -25,6 +25,10 @@ const (
 	// maxRequests is how many requests' answers can still be opened. An answer
 	// may take longer than Retry.
 	maxRequests = 8
+
+	// noTime stands for a time that the meter does not know (spec/protocol.md
+	// section 4.4).
+	noTime = math.MaxUint32
 )
 
 // request is a registration request that was made.
@@ -87,10 +91,15 @@ func (a *Agent) register(ctx context.Context) error {
 func (a *Agent) ask() {
 	a.askedNow, a.askNow = a.askNow, false
 	r := request{time: max(a.clock(), a.lastAsked+1, 0), made: a.cfg.Now()}
+	if a.untold {
+		r.time = noTime
+	}
 	_, _ = rand.Read(r.nonce[:]) // never fails
 	r.frame = a.cfg.Provision.Secret.Register(a.cfg.Provision.Meter,
 		wire.RegisterRequest{Nonce: r.nonce, Time: r.time, Mu: a.asking().Public()})
-	a.lastAsked = r.time
+	if !a.untold {
+		a.lastAsked = r.time
+	}
 	if len(a.requests) == maxRequests {
 		a.requests = append(a.requests[:0], a.requests[1:]...)
 	}
@@ -138,7 +147,7 @@ func (a *Agent) refused(frame []byte) error {
 		return err
 	}
 	a.started += moved
-	a.lastAsked = 0
+	a.lastAsked, a.untold = 0, false
 	if a.askedNow {
 		a.requests = a.requests[len(a.requests)-1:]
 		return nil
@@ -311,7 +320,7 @@ func (a *Agent) adopt(next state, r *registration, m *material) error {
 		a.renewed, a.exchange = true, nil
 	}
 	a.unkept = true
-	a.keys, a.requests, a.askNow, a.askedNow, a.timeless = m, nil, false, false, false
+	a.keys, a.requests, a.askNow, a.askedNow, a.timeless, a.untold = m, nil, false, false, false, false
 	a.counts.Registrations++
 	a.cfg.Log.Info("registered", "meter", a.cfg.Provision.Meter)
 	return nil

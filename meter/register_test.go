@@ -376,26 +376,51 @@ func TestFallingSerial(t *testing.T) {
 // A device whose clock has lost the time goes on where the vault saw it last,
 // and asks the utility.
 func TestClockThatLostTheTime(t *testing.T) {
-	r := newRig(t)
+	for _, ran := range []time.Duration{2 * time.Hour, 48 * time.Hour} { // since the vault was saved: less and more than a day
+		r := newRig(t)
+		r.keyed()
+		r.run(ran)
+		r.ahead = r.now.Unix() + 3600
+		r.now = time.Unix(0, 0)
+		r.restart()
+		if s := r.agent.Status(); !s.ClockSuspect {
+			t.Error("clock is not suspect")
+		}
+		if r.agent.clock() < start {
+			t.Error("clock runs before the last save")
+		}
+		for range 6 {
+			r.step()
+		}
+		if off := r.agent.clock() - r.double.clock(); off != 0 || r.agent.Status().ClockSuspect {
+			t.Errorf("after %v: clock is %d s off, suspect: %v", ran, off, r.agent.Status().ClockSuspect)
+		}
+		if r.double.requests < 2 {
+			t.Error("the utility was not asked for the time")
+		}
+		r.want(Keyed)
+	}
+}
+
+// The utility has accepted a request since the vault was saved from which a
+// meter starts without a clock: what the meter could guess is no later. It is
+// told the time all the same.
+func TestClockBehindTheLastRequest(t *testing.T) {
+	r := newRig(t, func(r *rig) { r.double.refuses = true })
 	r.keyed()
-	r.run(48 * time.Hour)
-	r.ahead = r.now.Unix() + 3600
+	r.run(2 * time.Hour)
+	copied := bytes.Clone(r.vault.content)
+	r.run(30 * 24 * time.Hour)
+	r.double.accepted = r.double.clock() - 60
+	r.ahead = r.now.Unix()
 	r.now = time.Unix(0, 0)
+	r.vault.content = copied
 	r.restart()
-	if s := r.agent.Status(); !s.ClockSuspect {
-		t.Error("clock is not suspect")
-	}
-	if r.agent.clock() < start {
-		t.Error("clock runs before the last save")
-	}
 	for range 6 {
 		r.step()
 	}
-	if r.agent.clock() != r.double.clock() && !r.agent.Status().ClockSuspect {
-		t.Errorf("clock is %d s off and trusted", r.agent.clock()-r.double.clock())
+	s := r.agent.Status()
+	if off := r.agent.clock() - r.double.clock(); off != 0 || s.ClockSuspect {
+		t.Errorf("clock is %d s off, suspect: %v", off, s.ClockSuspect)
 	}
-	if r.double.requests < 2 {
-		t.Error("the utility was not asked for the time")
-	}
-	r.want(Keyed)
 }

@@ -3,6 +3,7 @@ package utility
 import (
 	"bytes"
 	"errors"
+	"math"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -156,6 +157,28 @@ func TestRegistrationReplayed(t *testing.T) {
 	r.reopen()
 	if answer := r.send(request); answer.Verdicts[0] != wire.Never || len(answer.Downlinks) != 0 {
 		t.Errorf("after a restart: verdict %v, %d downlinks", answer.Verdicts[0], len(answer.Downlinks))
+	}
+}
+
+// A registered meter that has lost the time is told it, each time that it says
+// so, and nothing of it is noted.
+func TestRegistrationWithoutATime(t *testing.T) {
+	r := enrolled(t, "a")
+	m := r.meters(1)[0]
+	for range 2 {
+		frame := m.request(math.MaxUint32)
+		answer := r.send(frame)
+		if answer.Verdicts[0] != wire.Durable || len(answer.Downlinks) != 1 {
+			t.Fatalf("verdict %v, %d downlinks", answer.Verdicts[0], len(answer.Downlinks))
+		}
+		refusal, err := m.record.Secret.OpenRegisterRefusal(m.id(), frame, answer.Downlinks[0].Frame)
+		if err != nil || refusal.Time != r.clock.Now().Unix() {
+			t.Errorf("told %d, %v", refusal.Time, err)
+		}
+	}
+	r.clock.add(time.Minute)
+	if answer := r.send(m.request(r.clock.Now().Unix())); answer.Verdicts[0] != wire.Durable || wire.Type(answer.Downlinks[0].Frame[0]) != wire.TypeRegistered {
+		t.Errorf("with the time that it was told: %v", answer.Verdicts[0])
 	}
 }
 
