@@ -1,6 +1,9 @@
 package ttp
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +30,23 @@ func (m *smart) left(epoch wattveil.Epoch) *wire.SessionKeys {
 	return keys
 }
 
+// onDisk tells whether a file of the registry holds something.
+func (r *rig) onDisk(what []byte) bool {
+	r.t.Helper()
+	files, err := filepath.Glob(filepath.Join(r.dir, "*.db*"))
+	if err != nil || len(files) == 0 {
+		r.t.Fatalf("%d files of the registry, %v", len(files), err)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		must(r.t, err)
+		if bytes.Contains(content, what) {
+			return true
+		}
+	}
+	return false
+}
+
 // A meter that is not heard of for two months: nothing that it has sent can be
 // opened any more, and when it comes again it is the same meter.
 func TestQuietEpoch(t *testing.T) {
@@ -44,8 +64,16 @@ func TestQuietEpoch(t *testing.T) {
 	if m.left(1).Up != m.epochs[1].keys.Up {
 		t.Fatal("the keys are gone a second before")
 	}
+	var sealed []byte
+	must(t, r.db.QueryRow(`SELECT keys FROM sessions`).Scan(&sealed))
+	if !r.onDisk(sealed) {
+		t.Fatal("the keys are not where they are looked for")
+	}
 	r.clock.add(time.Second)
 	must(t, r.Maintain(t.Context()))
+	if r.onDisk(sealed) {
+		t.Error("the sealed keys are still on the disk")
+	}
 	want := wire.SessionKeys{Claim: m.epochs[1].keys.Claim, Chain: m.epochs[1].keys.Chain}
 	if got := m.left(1); *got != want {
 		t.Error("other keys are left than claim and chain key")

@@ -164,6 +164,7 @@ func (t *TTP) destroyOldEpochs(ctx context.Context, now time.Time) error {
 	t.mu.Lock()
 	utilities := slices.Collect(maps.Values(t.numberOf))
 	t.mu.Unlock()
+	destroyed := false
 	for _, uc := range utilities {
 		for _, destroy := range []func(context.Context, wattveil.UCNumber, time.Time) (bool, error){t.destroySome, t.spendSome} {
 			for some := true; some; {
@@ -171,6 +172,7 @@ func (t *TTP) destroyOldEpochs(ctx context.Context, now time.Time) error {
 				if some, err = destroy(ctx, uc, now); err != nil {
 					return fmt.Errorf("destroy old epochs of utility %v: %w", uc, err)
 				}
+				destroyed = destroyed || some
 			}
 		}
 	}
@@ -178,7 +180,10 @@ func (t *TTP) destroyOldEpochs(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("forget exchanges that limit no more: %w", err)
 	}
-	return nil
+	if !destroyed {
+		return nil
+	}
+	return registry.Erase(ctx, t.db)
 }
 
 // destroySome forgets what is due of a utility's epochs, at most so many that

@@ -242,7 +242,10 @@ func (u *Utility) endDrains(ctx context.Context, now time.Time) error {
 		u.mu.Unlock()
 		u.cfg.Log.Info("meter is unknown from now on", "meter", id)
 	}
-	return nil
+	if len(ended) == 0 {
+		return nil
+	}
+	return registry.Erase(ctx, u.db)
 }
 
 const drainsAtOnce = 10_000

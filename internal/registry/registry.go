@@ -23,7 +23,7 @@ const maxConnections = 8
 func Open(ctx context.Context, path string, migrations fs.FS) (*sql.DB, error) {
 	escaped := (&url.URL{Path: path}).EscapedPath() // a folder's name may hold ?, # or %
 	dsn := url.URL{Scheme: "file", Opaque: escaped, RawQuery: url.Values{
-		"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(1)"},
+		"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(1)", "secure_delete(1)"},
 		"_txlock": {"immediate"},
 	}.Encode()}
 	db, err := sql.Open("sqlite", dsn.String())
@@ -39,6 +39,17 @@ func Open(ctx context.Context, path string, migrations fs.FS) (*sql.DB, error) {
 		return nil, errors.Join(fmt.Errorf("bring registry %s up to date: %w; if the file is damaged, restore it from a backup", path, err), db.Close())
 	}
 	return db, nil
+}
+
+// Erase has what was deleted or overwritten be gone from the files, too: the
+// database's pages are zeroed with each deletion, and the log of what was before
+// is cut. While somebody reads what was before, it does less; the next call
+// does the rest.
+func Erase(ctx context.Context, db *sql.DB) error {
+	if _, err := db.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+		return fmt.Errorf("erase what was deleted: %w", err)
+	}
+	return nil
 }
 
 // Tx runs fn in a transaction and commits if it returns nil. An error or a

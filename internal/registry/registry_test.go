@@ -56,6 +56,43 @@ func exec(t *testing.T, db *sql.DB, query string, args ...any) {
 	}
 }
 
+// What was deleted, and what was there before an update, is in none of the
+// files any more once it is erased, while the database is open.
+func TestErase(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "r.db")
+	db := open(t, path, migrations(first, second))
+	planted := func() (files []string) {
+		t.Helper()
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			content, err := os.ReadFile(filepath.Join(dir, e.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(content), "planted") {
+				files = append(files, e.Name())
+			}
+		}
+		return files
+	}
+	exec(t, db, `INSERT INTO parents (id) VALUES (1)`)
+	for i := range 100 {
+		exec(t, db, `INSERT INTO children (id, parent, name) VALUES (?, 1, ?)`, i, "planted "+strings.Repeat("x", 300))
+	}
+	if err := registry.Erase(t.Context(), db); err != nil || len(planted()) != 1 {
+		t.Fatalf("in %v, %v; want it in the database alone", planted(), err)
+	}
+	exec(t, db, `UPDATE children SET name = '' WHERE id < 50`)
+	exec(t, db, `DELETE FROM children WHERE id >= 50`)
+	if err := registry.Erase(t.Context(), db); err != nil || len(planted()) != 0 {
+		t.Errorf("still in %v, %v", planted(), err)
+	}
+}
+
 func count(t *testing.T, db *sql.DB, table string) (n int) {
 	t.Helper()
 	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
