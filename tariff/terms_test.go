@@ -323,8 +323,23 @@ func TestAdvise(t *testing.T) {
 	for _, p := range parse(t, full).Advise() {
 		list = append(list, p.Path)
 	}
-	if want := []string{"demand[1].step_kw", ""}; !slices.Equal(list, want) {
+	if want := []string{"demand[1].step_kw"}; !slices.Equal(list, want) {
 		t.Errorf("advice on %q, want %q", list, want)
+	}
+	for _, tt := range []struct{ change, to, want string }{
+		// Four bands tell four imports and four exports; a fifth is too much, but
+		// not if it comes in a season of its own in the place of another.
+		{``, ``, ""},
+		{`"seasons":["spring"]`, `"seasons":["autumn"]`, "a bill of 2018-01 tells 10 quantities, a TTP tells at most 8"},
+		{`"demand":[`, `"demand":[{"name":"five","minutes":15,"per_kw":"1","step_kw":"1"},`, "has 5 charges in 2018-01, a TTP tells at most 4 figures a month"},
+	} {
+		var reasons []string
+		for _, p := range parse(t, strings.Replace(manyBands, tt.change, tt.to, 1)).Advise() {
+			reasons = append(reasons, p.Reason)
+		}
+		if got := strings.Join(reasons, "; "); got != tt.want {
+			t.Errorf("with %s: advice %q, want %q", tt.to, got, tt.want)
+		}
 	}
 	// One hour on the first Monday is all that a band has in some months.
 	short := strings.Replace(tou, `"days":["mon","tue","wed","thu","fri"],"from":"07:00","to":"20:00"`, `"days":["mon"],"from":"07:00","to":"07:45"`, 1)
@@ -336,3 +351,14 @@ func TestAdvise(t *testing.T) {
 		t.Errorf("advice %v on a plain tariff", advice)
 	}
 }
+
+// manyBands has four bands in each season, and four demand charges.
+const manyBands = `{"id":"many","currency":"EUR","timezone":"Europe/Berlin","valid_from":"2018-01-01",
+"seasons":{"spring":[{"from":"03-01","to":"05-31"}],"autumn":[{"from":"06-01","to":"02-29"}]},
+"energy":{"bands":{"a":{"import":"0.1"},"b":{"import":"0.2"},"c":{"import":"0.3"},"d":{"import":"0.4"},"e":{"import":"0.5"}},"default":"a","windows":[
+  {"band":"b","days":["mon"],"from":"06:00","to":"12:00"},
+  {"band":"c","days":["tue"],"from":"06:00","to":"12:00"},
+  {"band":"d","days":["wed"],"from":"06:00","to":"12:00","seasons":["spring"]},
+  {"band":"e","days":["thu"],"from":"06:00","to":"12:00","seasons":["autumn"]}]},
+"demand":[{"name":"one","minutes":15,"per_kw":"1","step_kw":"1"},{"name":"two","minutes":15,"per_kw":"1","step_kw":"1"},
+  {"name":"three","minutes":15,"per_kw":"1","step_kw":"1"},{"name":"four","minutes":15,"per_kw":"1","step_kw":"1"}]}`

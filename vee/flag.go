@@ -47,7 +47,6 @@ func (e *editor) zeroRuns() {
 // spike compares the highest imported and exported energy of the measured
 // intervals of a day with the third highest, as California's rules do.
 func (e *editor) spike(ivs []Interval) {
-	floor := wattveil.Wh(e.o.SpikeFloor * e.step / 3600)
 	var in, out [3]wattveil.Wh
 	inAt, outAt, measured := -1, -1, 0
 	for i := range ivs {
@@ -70,13 +69,18 @@ func (e *editor) spike(ivs []Interval) {
 		top *[3]wattveil.Wh
 		at  int
 	}{{&in, inAt}, {&out, outAt}} {
-		high, third := int64(c.top[0]), int64(c.top[2])
-		if c.at >= 0 && high > int64(floor) && (high-third)*100 > third*e.o.SpikePercent {
+		if c.at >= 0 && e.o.spikes(c.top, e.step) {
 			iv := &ivs[c.at]
 			iv.mark(Spike)
 			e.find(Finding{Rule: Spike, Series: iv.Series, From: iv.Start, To: iv.End, Count: 1})
 		}
 	}
+}
+
+// spikes tells whether the highest of the three highest of a day is a spike.
+func (o *Options) spikes(top *[3]wattveil.Wh, step int64) bool {
+	high, third := int64(top[0]), int64(top[2])
+	return high > o.SpikeFloor*step/3600 && (high-third)*100 > third*o.SpikePercent
 }
 
 // rank puts a value among the three highest, and tells whether it is now the
