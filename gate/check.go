@@ -157,7 +157,7 @@ func (g *Gate) counts(h *History, b *Bill, e *entry) *Refusal {
 			}
 		}
 	}
-	if s.from < b.Registered {
+	if s.from < b.Registered && !g.s.Retroactive {
 		return refuse(Registered, "registered "+stamp(b.Registered))
 	}
 	if n := h.crowd(s.from, false); n > g.s.BillsPerYear {

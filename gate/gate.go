@@ -26,73 +26,7 @@
 // spec/gate.md.
 package gate
 
-import (
-	"errors"
-	"fmt"
-	"time"
-)
-
-// Settings are a utility's limits. A zero field has its default, that of
-// spec/gate.md section 2. Looser ones are public in the portal.
-type Settings struct {
-	BillsPerYear    int           `json:"bills_per_year"`    // in any 365 days; 14
-	ShortPerYear    int           `json:"short_per_year"`    // of them shorter than MinDays; 4
-	MinDays         int           `json:"min_days"`          // of a bill, with an hour's grace for a change of clocks; 7
-	Quantities      int           `json:"quantities"`        // independent ones a bill; 8
-	RevealNum       int64         `json:"reveal_num"`        // the bound is RevealNum / RevealDen; 1
-	RevealDen       int64         `json:"reveal_den"`        // 4
-	Window          time.Duration `json:"window"`            // longest time that the bound guards, whole seconds; 1 h
-	CorrectionAfter int           `json:"correction_after"`  // days from a bill to its correction, at least; 40
-	CorrectableFor  int           `json:"correctable_for"`   // days for which a bill can be made or corrected; 400
-	DemandPerMonth  int           `json:"demand_per_month"`  // figures; 4
-	PriceLimit      int64         `json:"price_limit_minor"` // minor units a Wh, where prices are told as a sum alone; 1
-}
-
-// filled gives zero fields their defaults and checks the rest.
-func (s Settings) filled() (Settings, error) {
-	set(&s.BillsPerYear, 14)
-	set(&s.ShortPerYear, 4)
-	set(&s.MinDays, 7)
-	set(&s.Quantities, 8)
-	set(&s.RevealNum, 1)
-	set(&s.RevealDen, 4)
-	set(&s.Window, time.Hour)
-	set(&s.CorrectionAfter, 40)
-	set(&s.CorrectableFor, 400)
-	set(&s.DemandPerMonth, 4)
-	set(&s.PriceLimit, 1)
-	for _, c := range [...]struct {
-		name            string
-		value, min, max int64
-	}{
-		{"BillsPerYear", int64(s.BillsPerYear), 1, 400},
-		{"ShortPerYear", int64(s.ShortPerYear), 1, 400},
-		{"MinDays", int64(s.MinDays), 1, 366},
-		{"Quantities", int64(s.Quantities), 1, maxQuantities},
-		{"RevealNum", s.RevealNum, 1, 1000},
-		{"RevealDen", s.RevealDen, s.RevealNum, 1000},
-		{"Window", int64(s.Window), int64(time.Second), int64(24 * time.Hour)},
-		{"CorrectionAfter", int64(s.CorrectionAfter), 1, 366},
-		{"CorrectableFor", int64(s.CorrectableFor), int64(s.CorrectionAfter), 4000},
-		{"DemandPerMonth", int64(s.DemandPerMonth), 1, 100},
-		{"PriceLimit", s.PriceLimit, 1, 1_000_000},
-	} {
-		if c.value < c.min || c.value > c.max {
-			return s, fmt.Errorf("gate: setting %s is %d, want %d to %d", c.name, c.value, c.min, c.max)
-		}
-	}
-	if s.Window%time.Second != 0 {
-		return s, errors.New("gate: setting Window is not in whole seconds")
-	}
-	return s, nil
-}
-
-func set[T comparable](v *T, otherwise T) {
-	var zero T
-	if *v == zero {
-		*v = otherwise
-	}
-}
+import "time"
 
 // Gate holds a utility's settings. It is safe for concurrent use.
 type Gate struct{ s Settings }

@@ -393,6 +393,15 @@ func TestRefusesAnswers(t *testing.T) {
 	}
 }
 
+// TestTooManyQuantities is a refusal, since a tariff may have as many.
+func TestTooManyQuantities(t *testing.T) {
+	g := newGate(t, gate.Settings{})
+	_, err := g.NewShape(banded(0, 30*day, hour, 64, func(t int64) int { return int(t / hour % 24) }))
+	if refusal := (*gate.Refusal)(nil); !errors.As(err, &refusal) || refusal.Rule != gate.Quantities {
+		t.Error(err)
+	}
+}
+
 // TestConcurrent bills many meters with one shape at once, as a billing run
 // does.
 func TestConcurrent(t *testing.T) {

@@ -119,8 +119,12 @@ func (s *Shape) Bytes() []byte { return s.bytes }
 func (s *Shape) hi() int64 { return s.runs[len(s.runs)-1].end }
 
 // NewShape checks what a bill would tell and prepares it. It is made once for a
-// tariff and period, and takes milliseconds where prices change every hour.
+// tariff and period, and takes milliseconds where prices change every hour. More
+// quantities than any setting allows are a [*Refusal].
 func (g *Gate) NewShape(a Answers) (*Shape, error) {
+	if n := len(a.Quantities); n > maxQuantities && len(a.Spans) > 0 {
+		return nil, &Refusal{Rule: Quantities, From: a.From, To: a.Spans[len(a.Spans)-1].End, Detail: fmt.Sprintf("%d, at most %d", n, g.s.Quantities)}
+	}
 	if err := a.check(); err != nil {
 		return nil, fmt.Errorf("gate: answers: %w", err)
 	}
