@@ -84,7 +84,7 @@ func (r *reader) add(midnight int64, stored []byte) (sound bool) {
 		for n < len(rest) && rest[n].series == rest[0].series {
 			n++
 		}
-		r.section(midnight, within(rest[:n], first, last))
+		r.section(midnight, within(rest[:n], first, last), n)
 		rest = rest[n:]
 	}
 	return sound
@@ -101,13 +101,14 @@ func within(values []value, first, last int64) []value {
 	return values
 }
 
-// section adds the values of one series and day.
-func (r *reader) section(midnight int64, values []value) {
+// section adds the values of one series and day that are asked for; the day has
+// all of them.
+func (r *reader) section(midnight int64, values []value, all int) {
 	if len(values) == 0 {
 		return
 	}
 	series := wattveil.Series(values[0].series)
-	run := r.run(series, midnight, len(values))
+	run := r.run(series, midnight, all)
 	for i := range values {
 		v := values[i].reading(midnight)
 		if i == 0 || values[i].second != values[i-1].second {
