@@ -171,21 +171,6 @@ func (l *Log) Checkpoint(ctx context.Context, since uint64) (SignedCheckpoint, e
 	return out, nil
 }
 
-// Inclusion proves entries in the tree of a size, each by its index.
-func (l *Log) Inclusion(ctx context.Context, size uint64, indices []uint64) ([][][]byte, error) {
-	builder, err := client.NewProofBuilder(ctx, size, l.reader.ReadTile)
-	if err != nil {
-		return nil, fmt.Errorf("prove inclusion: %w", err)
-	}
-	proofs := make([][][]byte, len(indices))
-	for i, index := range indices {
-		if proofs[i], err = builder.InclusionProof(ctx, index); err != nil {
-			return nil, fmt.Errorf("prove inclusion of %d in %d: %w", index, size, err)
-		}
-	}
-	return proofs, nil
-}
-
 // Close waits for what was added and closes the log.
 func (l *Log) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownWithin)

@@ -90,6 +90,14 @@ func (w *Witness) Size() (uint64, error) {
 	return cp.Size, err
 }
 
+// Last is the checkpoint that the witness last cosigned; empty before the
+// first.
+func (w *Witness) Last() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return string(w.last)
+}
+
 // seen is the last checkpoint, or that of the empty log.
 func (w *Witness) seen() (log.Checkpoint, error) {
 	if w.last == nil {
