@@ -100,6 +100,10 @@ func (s *sum) peaks() []Peak {
 
 // demandLines bills the figures of all charges and months.
 func (s *sum) demandLines(v *invoice, r Request, measured []Peak) {
+	if r.Demand != nil {
+		v.again(r.Demand)
+		return
+	}
 	known := slices.Concat(measured, r.Peaks)
 	for place, d := range s.t.Demands() {
 		for _, m := range s.demands[place].months {

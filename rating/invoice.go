@@ -38,9 +38,26 @@ func (v *invoice) add(l Line, quantity, price, amount tariff.Decimal) {
 func (v *invoice) append(l Line, quantity, amount tariff.Decimal) {
 	l.Quantity, l.Amount = quantity.String(), amount.String()
 	v.lines = append(v.lines, l)
+	v.count(l.Kind, amount)
+}
+
+// count adds an amount to the sums.
+func (v *invoice) count(kind string, amount tariff.Decimal) {
 	v.total = v.total.Add(amount)
 	if v.byKind != nil {
-		v.byKind[l.Kind] = v.byKind[l.Kind].Add(amount)
+		v.byKind[kind] = v.byKind[kind].Add(amount)
+	}
+}
+
+// again adds the demand lines of another invoice in this currency.
+func (v *invoice) again(lines []Line) {
+	for _, l := range lines {
+		amount, err := v.currency.ParseAmount(l.Amount)
+		if err != nil || l.Kind != KindDemand {
+			continue // no line of ours
+		}
+		v.lines = append(v.lines, l)
+		v.count(l.Kind, amount)
 	}
 }
 

@@ -15,6 +15,7 @@ package rating
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -101,6 +102,15 @@ func (r Rated) ImportKWh() string { return kWh(int64(r.ImportWh)).String() }
 // ExportKWh is the exported energy in kWh with 3 decimals, as on a bill.
 func (r Rated) ExportKWh() string { return kWh(int64(r.ExportWh)).String() }
 
+// ParseKWh reads the quantity of an energy line as Wh.
+func ParseKWh(quantity string) (wattveil.Wh, error) {
+	d, err := tariff.ParseDecimal(quantity)
+	if err != nil || d.Decimals() != 3 {
+		return 0, fmt.Errorf("rating: %.40q is no energy in kWh with 3 decimals", quantity)
+	}
+	return wattveil.Wh(whole(d.Mul(tariff.NewDecimal(1000, 0)))), nil
+}
+
 // Request is one meter and period to rate. It is only read.
 type Request struct {
 	Tariff *tariff.Tariff
@@ -131,6 +141,10 @@ type Request struct {
 	// DemandStep is the least that demand is rounded up to, in kW: the larger
 	// of it and the tariff's step counts. 0 leaves it to the tariff.
 	DemandStep tariff.Decimal
+
+	// Demand, if it is not nil, stands in the place of the demand lines: those
+	// of a bill that this one corrects, whose figures stay.
+	Demand []Line
 }
 
 // Rate prices the intervals of the period [from, to). They must cover the

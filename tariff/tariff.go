@@ -193,13 +193,6 @@ func (t *Tariff) HasDemandOn(demand int, day int64) bool {
 	return t.demands[demand].seasons.has(t.calendar.season(day))
 }
 
-// Holiday tells whether a local date is a holiday of the tariff. Its form is
-// that of vee.Options.
-func (t *Tariff) Holiday(year int, month time.Month, day int) bool {
-	at := dayNumber(time.Date(year, month, day, 0, 0, 0, 0, time.UTC))
-	return int(t.calendar.kind(at))%dayTypes == holiday
-}
-
 func deref[T any](p *T) (T, bool) {
 	if p == nil {
 		var none T
