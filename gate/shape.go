@@ -109,6 +109,15 @@ func (s *Shape) From() int64 { return s.from }
 // To is the end of the period.
 func (s *Shape) To() int64 { return s.to }
 
+// Quantities names what the shape tells, in order. A parsed shape has no names.
+func (s *Shape) Quantities() []string {
+	names := make([]string, len(s.quantities))
+	for i, q := range s.quantities {
+		names[i] = q.Name
+	}
+	return names
+}
+
 // Digest names the shape.
 func (s *Shape) Digest() Digest { return s.digest }
 

@@ -1,10 +1,14 @@
 package ttp
 
 import (
+	"crypto/ed25519"
 	"crypto/rand"
 	"database/sql"
+	"encoding/json"
 	"fmt"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/internal/registry"
@@ -44,6 +48,9 @@ func (c *company) fleet(n int) []*smart {
 			_, err = tx.ExecContext(c.r.t.Context(), `INSERT INTO receipts (uc, an_id, made, since, through, missing) VALUES (?, ?, ?, ?, ?, ?)`,
 				c.number, anID, now, now-1, now, encodeGaps(nil))
 			if err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(c.r.t.Context(), `INSERT INTO statements (uc, an_id, serial, statement) VALUES (?, ?, 1, x'')`, c.number, anID); err != nil {
 				return err
 			}
 		}
@@ -118,36 +125,74 @@ func BenchmarkExchange(b *testing.B) {
 	}
 }
 
-// BenchmarkBills makes a month's bills of quarters of an hour, signed and kept.
+// threeBands is a tariff of three bands, all of which come on each weekday.
+const threeBands = `{"id":"three","currency":"CHF","timezone":"Europe/Zurich","valid_from":"2018-01-01","energy":{
+"bands":{"low":{"import":"0.18","export":"0.08"},"mid":{"import":"0.25","export":"0.08"},"high":{"import":"0.31","export":"0.08"}},"default":"low","windows":[
+{"band":"mid","days":["mon","tue","wed","thu","fri"],"from":"07:00","to":"17:00"},
+{"band":"high","days":["mon","tue","wed","thu","fri"],"from":"17:00","to":"22:00"}]},"standing":{"per_day":"0.30"},"tax_percent":"8.1"}`
+
+// BenchmarkBills makes a month's bills of quarters of an hour with three bands:
+// gated, signed, durable and logged, in requests of which several are under way
+// at once. It also gives the ratio to the signature alone.
 func BenchmarkBills(b *testing.B) {
-	const days = 30
+	const days, requests, perRequest = 31, 4, 500
 	r := newRig(b, nil)
 	c := r.company("north.example")
-	must(b, c.putTariff(flat))
-	meters := c.fleet(200)
-	names := make([]string, len(meters))
-	for i, m := range meters {
-		names[i] = m.name.Pseudonym.String()
-	}
+	must(b, c.putTariff(threeBands))
+	meters := c.fleet(requests * perRequest)
 	for i := range days + 2 {
 		if _, err := r.handleMessages(b.Context(), c.number, round(meters, i, 96)); err != nil {
 			b.Fatal(err)
 		}
 	}
 	r.clock.add((days + 40) * day)
+	from := start.Add(23 * time.Hour)
+	bodies := make([][]byte, requests)
+	for k := range bodies {
+		in := wire.BillsRequest{Tariff: "three", From: from, To: from.Add(days * day)}
+		for _, m := range meters[k*perRequest : (k+1)*perRequest] {
+			in.Meters = append(in.Meters, m.name.Pseudonym.String())
+		}
+		var err error
+		bodies[k], err = json.Marshal(in)
+		must(b, err)
+	}
+	b.ReportAllocs()
 	b.ResetTimer()
-	for i := range b.N {
+	for range b.N {
 		b.StopTimer()
-		if _, err := r.db.Exec(`DELETE FROM bills`); err != nil {
-			b.Fatal(err)
+		for _, table := range []string{"log_places", "bills", "histories", "disclosures"} {
+			_, err := r.db.Exec(`DELETE FROM ` + table)
+			must(b, err)
 		}
 		b.StartTimer()
-		from := start.Add(quarter * 1e9)
-		a, _, err := c.bills("flat", from, from.Add(days*day), names...)
-		must(b, err)
-		if i == 0 && a[0].Class != "" {
-			b.Fatal(a[0].Class)
+		answers := make([][]byte, requests)
+		var all sync.WaitGroup
+		for k := range bodies {
+			all.Go(func() { answers[k], _ = r.handleBills(b.Context(), c.number, bodies[k]) })
 		}
+		all.Wait()
+		b.StopTimer()
+		for _, raw := range answers {
+			var out wire.BillsAnswer
+			must(b, json.Unmarshal(raw, &out))
+			if len(out.Bills) != perRequest || out.Bills[0].Class != "" || len(out.Bills[perRequest-1].Hashes) == 0 {
+				b.Fatalf("no bill: %.200s", raw)
+			}
+		}
+		b.StartTimer()
 	}
 	b.ReportMetric(float64(b.N*len(meters))/b.Elapsed().Seconds(), "bills/s")
+}
+
+// BenchmarkBillSignature is the signature alone: what of BenchmarkBills nothing
+// can take away.
+func BenchmarkBillSignature(b *testing.B) {
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	payload := make([]byte, 1600)
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			ed25519.Sign(key, payload)
+		}
+	})
 }

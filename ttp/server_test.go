@@ -104,7 +104,7 @@ func TestUtilitiesNeverMeet(t *testing.T) {
 	}
 	m.fill(-4, 92, perQuarter(100))
 	r.clock.add(day)
-	request := wire.BillsRequest{Tariff: "flat", From: billFrom, To: billTo, Meters: []string{name}}
+	request := wire.BillsRequest{Tariff: "flat", From: start, To: billTo, Meters: []string{name}} // from when the tariff was put
 	if class := askJSON(t, south, "POST", "/v1/bills", request, nil); class != wire.NoTariff {
 		t.Errorf("a bill by another utility's tariff: %q", class)
 	}
@@ -237,7 +237,7 @@ func TestLogsHoldNoSecret(t *testing.T) {
 	}
 	user, err := r.userKey(t.Context(), c.number)
 	must(t, err)
-	secrets = append(secrets, user.Bytes(), r.billKey.Seed())
+	secrets = append(secrets, user.Bytes(), r.billKeys.list[0].Seed())
 	for _, s := range secrets {
 		for _, form := range []string{hex.EncodeToString(s), strings.ToUpper(hex.EncodeToString(s)), base64.StdEncoding.EncodeToString(s), base64.RawURLEncoding.EncodeToString(s), string(s), fmt.Sprint(s)} {
 			if strings.Contains(log, form) {

@@ -5,7 +5,8 @@
 // enrol.go takes key statements, exchange.go makes session keys, ingest.go
 // opens messages and makes their readings durable before it says so, receipt.go
 // tells each meter once a day what of its readings is durable, bills.go
-// prices and signs. Masters are in SQLite, readings behind [Readings].
+// makes bills, and says how. Masters are in SQLite, readings behind
+// [Readings], bills also in an append-only log (package transparency).
 package ttp
 
 import (
@@ -24,11 +25,12 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/wattveil/wattveil"
-	"github.com/wattveil/wattveil/bill"
 	"github.com/wattveil/wattveil/internal/registry"
 	"github.com/wattveil/wattveil/internal/sealed"
 	"github.com/wattveil/wattveil/peer"
 	"github.com/wattveil/wattveil/readings"
+	"github.com/wattveil/wattveil/tariff"
+	"github.com/wattveil/wattveil/transparency"
 	"github.com/wattveil/wattveil/wire"
 )
 
@@ -56,9 +58,10 @@ type Config struct {
 	Now       func() time.Time
 	Log       *slog.Logger // discards if nil
 
-	EpochLifetime time.Duration // told to meters; 7 days if zero
-	MaxExchanges  int           // a meter and day; 24 if zero
-	SessionCache  int           // sessions held open in memory; 65,536 if zero
+	EpochLifetime  time.Duration // told to meters; 7 days if zero
+	MaxExchanges   int           // a meter and day; 24 if zero
+	SessionCache   int           // sessions held open in memory; 65,536 if zero
+	BillKeyOverlap time.Duration // from publishing a bill key to signing with it; 7 days if zero
 
 	// Refused, if set, is told the class of each connection and request that
 	// the server refuses as a whole; BatchTook how long each batch of messages
@@ -74,24 +77,31 @@ type TTP struct {
 	queries  queries
 	seal     *sealed.Key
 	root     *ecdsa.PrivateKey
-	billKey  *bill.SigningKey
+	billKeys billKeys
+	log      *transparency.Log
 	trust    *peer.Trust
 	sessions *lru.Cache[sessionName, *session]
 	server   *peer.Server
 	counts   wire.Tally
 	stats    stats
-	turns    turns
+	turns    turns // of what touches sessions
 
 	consumers *Consumers
 
-	mu       sync.Mutex
-	openers  map[wattveil.UCNumber][]*opener // private keys towards each utility, newest first
-	tariffs  map[tariffName]*registered
-	numberOf map[string]wattveil.UCNumber // by organisation
+	billTurns turns // of deciding on bills, which reads histories and writes them
+
+	mu        sync.Mutex
+	openers   map[wattveil.UCNumber][]*opener // private keys towards each utility, newest first
+	tariffs   map[ucName]*registered
+	series    map[ucName]*tariff.Series // joined
+	seriesPut int                       // how often series were put
+	desks     map[wattveil.UCNumber]*desk
+	numberOf  map[string]wattveil.UCNumber // by organisation
 }
 
 const (
 	defaultLifetime  = 7 * 24 * time.Hour
+	defaultOverlap   = 7 * 24 * time.Hour
 	defaultExchanges = 24
 	defaultCache     = 1 << 16
 	keptAfter        = 45 * 24 * time.Hour // an epoch's keys after its successor is active, or it is quiet
@@ -106,7 +116,9 @@ func Open(ctx context.Context, cfg Config) (*TTP, error) {
 	t := &TTP{
 		cfg: cfg, trust: peer.NewTrust(),
 		openers:  make(map[wattveil.UCNumber][]*opener),
-		tariffs:  make(map[tariffName]*registered),
+		tariffs:  make(map[ucName]*registered),
+		series:   make(map[ucName]*tariff.Series),
+		desks:    make(map[wattveil.UCNumber]*desk),
 		numberOf: make(map[string]wattveil.UCNumber),
 	}
 	schema, err := fs.Sub(migrations, "migrations")
@@ -119,16 +131,16 @@ func Open(ctx context.Context, cfg Config) (*TTP, error) {
 	if t.root, err = peer.LoadOrMakeKey(filepath.Join(cfg.Dir, "root.key")); err != nil {
 		return nil, err
 	}
-	if t.billKey, err = loadBillKey(cfg.Dir, t.seal); err != nil {
-		return nil, err
-	}
 	if t.sessions, err = lru.New[sessionName, *session](cfg.SessionCache); err != nil {
 		return nil, fmt.Errorf("open TTP: %w", err)
 	}
 	if t.db, err = registry.Open(ctx, filepath.Join(cfg.Dir, "ttp.db"), schema); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(t.queries.prepare(ctx, t.db), t.loadUtilities(ctx), t.openConsumers(ctx)); err != nil {
+	if err := errors.Join(t.queries.prepare(ctx, t.db), t.loadUtilities(ctx), t.loadBillKeys(ctx), t.openConsumers(ctx)); err != nil {
+		return nil, errors.Join(err, t.db.Close())
+	}
+	if t.log, err = transparency.Open(ctx, filepath.Join(cfg.Dir, "log"), cfg.Name+"/bills"); err != nil {
 		return nil, errors.Join(err, t.db.Close())
 	}
 	t.routes()
@@ -138,20 +150,17 @@ func Open(ctx context.Context, cfg Config) (*TTP, error) {
 // queries are those that run for each message or bill, parsed once. They close
 // with the registry.
 type queries struct {
-	session, enrolled, receipt, bill    *sql.Stmt
+	billQueries
+	session, enrolled, receipt          *sql.Stmt
 	portalSession, claimed, takeoverDue *sql.Stmt
 	takeover, billedBy, tariffsOf       *sql.Stmt
 }
 
 func (q *queries) prepare(ctx context.Context, db *sql.DB) error {
-	for _, p := range []struct {
-		stmt **sql.Stmt
-		text string
-	}{
+	return errors.Join(q.billQueries.prepare(ctx, db), prepare(ctx, db, []prepared{
 		{&q.session, `SELECT epoch, state, series, keys, quiet FROM sessions WHERE uc = ? AND an_id = ? AND low = ? AND state <> ? AND spent = 0`},
 		{&q.enrolled, `SELECT 1 FROM meters WHERE uc = ? AND an_id = ?`},
 		{&q.receipt, `SELECT made, since, through, missing FROM receipts WHERE uc = ? AND an_id = ?`},
-		{&q.bill, `SELECT jws, salt FROM bills WHERE uc = ? AND an_id = ? AND tariff = ? AND from_second = ? AND to_second = ?`},
 		{&q.portalSession, `SELECT account, passkey, began, ends, confirmed FROM portal_sessions WHERE token = ?`},
 		{&q.claimed, `
 			SELECT c.uc, c.an_id, c.ref, c.since, t.due
@@ -160,7 +169,17 @@ func (q *queries) prepare(ctx context.Context, db *sql.DB) error {
 		{&q.tariffsOf, `SELECT id FROM tariffs WHERE uc = ?`},
 		{&q.takeover, `SELECT due FROM takeovers WHERE uc = ? AND an_id = ?`},
 		{&q.takeoverDue, `SELECT EXISTS (SELECT 1 FROM takeovers WHERE due <= ?)`},
-	} {
+	}))
+}
+
+// prepared is where a query goes once it is parsed.
+type prepared struct {
+	stmt **sql.Stmt
+	text string
+}
+
+func prepare(ctx context.Context, db *sql.DB, list []prepared) error {
+	for _, p := range list {
 		var err error
 		if *p.stmt, err = db.PrepareContext(ctx, p.text); err != nil {
 			return fmt.Errorf("prepare %s: %w", p.text, err)
@@ -182,6 +201,9 @@ func (c *Config) setDefaults() {
 	if c.EpochLifetime == 0 {
 		c.EpochLifetime = defaultLifetime
 	}
+	if c.BillKeyOverlap == 0 {
+		c.BillKeyOverlap = defaultOverlap
+	}
 	if c.MaxExchanges == 0 {
 		c.MaxExchanges = defaultExchanges
 	}
@@ -201,7 +223,9 @@ func (t *TTP) routes() {
 		"POST /v1/exchanges": t.handleExchanges,
 		"POST /v1/messages":  t.handleMessages,
 		"PUT /v1/tariffs":    t.handleTariff,
+		"PUT /v1/series":     t.handleSeries,
 		"POST /v1/bills":     t.handleBills,
+		"PUT /v1/checkpoint": t.handleCheckpoint,
 		"GET /v1/bill-keys":  t.handleBillKeys,
 	} {
 		t.server.Handle(pattern, t.fromUtility(handler), peer.RoleUtility)
@@ -235,9 +259,9 @@ func (t *TTP) Maintain(ctx context.Context) error {
 	return errors.Join(t.destroyOldEpochs(ctx, now), t.consumers.maintain(ctx, now))
 }
 
-// Close closes the registry. The caller closes the readings.
+// Close closes registry and bill log. The caller closes the readings.
 func (t *TTP) Close() error {
-	if err := t.db.Close(); err != nil {
+	if err := errors.Join(t.log.Close(), t.db.Close()); err != nil {
 		return fmt.Errorf("close TTP: %w", err)
 	}
 	return nil

@@ -10,8 +10,10 @@ import (
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/bill"
+	"github.com/wattveil/wattveil/gate"
 	"github.com/wattveil/wattveil/internal/registry"
 	"github.com/wattveil/wattveil/tariff"
+	"github.com/wattveil/wattveil/transparency"
 	"github.com/wattveil/wattveil/wire"
 )
 
@@ -20,6 +22,15 @@ func (u *Utility) PutTariff(ctx context.Context, document []byte) (*tariff.Tarif
 	t, err := tariff.Parse(document)
 	if err != nil {
 		return nil, err
+	}
+	parts, err := u.SeriesParts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range parts {
+		if err := sameCurrency(t, part); err != nil {
+			return nil, err
+		}
 	}
 	if len(u.TTPs()) == 0 {
 		_, err := u.trustee("")
@@ -46,8 +57,23 @@ type Billed struct {
 	JWS       string
 	Salt      bill.Salt
 	Bill      bill.Bill
-	Err       error
+	Document  bill.Document // the same with its proof, for whoever checks it
+	// Correction, if there is one, replaces a bill of an earlier period.
+	Correction *KeptBill
+	Rule       string // the gate's, where it refused
+	Err        error
 }
+
+// EndsWith says what ends with a bill, which may then be short, and binds: the
+// TTP makes no later bill of it.
+type EndsWith string
+
+// What may end with a bill.
+const (
+	EndsNothing EndsWith = ""
+	EndsTariff  EndsWith = wire.EndsTariff  // the meter goes on under another tariff
+	EndsTenancy EndsWith = wire.EndsTenancy // the tenant moves out
+)
 
 const billsPerRequest = 500 // their answers stay below wire.MaxBody
 
@@ -58,15 +84,26 @@ type billRun struct {
 	uc      wattveil.UCNumber
 	terms   *tariff.Tariff
 	keys    bill.KeySet
+	logKeys transparency.Keys
+	witness *transparency.Witness
 }
 
 // RunBills asks the TTPs for the bills of a period by a tariff that PutTariff
-// registered, and keeps those that verify under the TTP's bill keys and are of
-// the right meter, tariff and period. A meter without a bill does not stop the
-// others. The outcomes are in the order of meters, each of which is named once.
-// A TTP is asked in the order of an-IDs, so that the caller's order tells it
-// nothing.
+// registered, and keeps those that verify under the TTP's bill keys, are in its
+// log, and are of the right meter, tariff and period. A meter without a bill
+// does not stop the others. The outcomes are in the order of meters, each of
+// which is named once. A TTP is asked in the order of an-IDs, so that the
+// caller's order tells it nothing.
+//
+// The same run again gives the same bills. With bills of later periods come
+// corrections of earlier ones, which are kept beside them.
 func (u *Utility) RunBills(ctx context.Context, meters []wattveil.Pseudonym, tariffID string, from, to time.Time) ([]Billed, error) {
+	return u.RunLastBills(ctx, meters, tariffID, from, to, EndsNothing)
+}
+
+// RunLastBills is [Utility.RunBills] for meters of which something ends with
+// the period.
+func (u *Utility) RunLastBills(ctx context.Context, meters []wattveil.Pseudonym, tariffID string, from, to time.Time, ends EndsWith) ([]Billed, error) {
 	place := make(map[wattveil.Pseudonym]int, len(meters))
 	for i, p := range meters {
 		place[p] = i
@@ -83,7 +120,7 @@ func (u *Utility) RunBills(ctx context.Context, meters []wattveil.Pseudonym, tar
 		return nil, err
 	}
 	for _, org := range slices.Sorted(maps.Keys(byTTP)) {
-		run := billRun{request: wire.BillsRequest{Tariff: tariffID, From: from, To: to}, terms: terms}
+		run := billRun{request: wire.BillsRequest{Tariff: tariffID, From: from, To: to, Ends: string(ends)}, terms: terms}
 		if out, err = u.runAt(ctx, org, &run, byTTP[org], out); err != nil {
 			err = fmt.Errorf("bills from %v to %v: %w", from, to, err)
 			break
@@ -114,7 +151,8 @@ func (u *Utility) splitByTTP(ctx context.Context, meters []wattveil.Pseudonym) (
 	return by, strangers, nil
 }
 
-// runAt asks one TTP for the bills of its meters.
+// runAt asks one TTP for the bills of its meters. Runs at one TTP go one after
+// the other: each checkpoint is held against the one before.
 func (u *Utility) runAt(ctx context.Context, org string, run *billRun, meters []wattveil.Pseudonym, out []Billed) (_ []Billed, err error) {
 	if run.ttp, err = u.trustee(org); err != nil {
 		return out, err
@@ -124,100 +162,96 @@ func (u *Utility) runAt(ctx context.Context, org string, run *billRun, meters []
 		return out, err
 	}
 	run.uc = own.number
-	if run.keys, err = u.billKeys(ctx, run.ttp); err != nil {
+	run.ttp.billing.Lock()
+	defer run.ttp.billing.Unlock()
+	told, keys, err := u.refreshBillKeys(ctx, run.ttp)
+	if err != nil {
 		return out, err
 	}
-	for chunk := range slices.Chunk(slices.Sorted(slices.Values(meters)), billsPerRequest) {
-		if out, err = u.runChunk(ctx, run, chunk, out); err != nil {
+	run.keys = keys
+	if run.witness, err = u.openWitness(run.ttp, told); err != nil {
+		return out, err
+	}
+	run.logKeys = transparency.Keys{Origin: told.Origin, Log: told.Log, Witness: run.witness.PublicKey()}
+	return u.runChunks(ctx, run, slices.Collect(slices.Chunk(slices.Sorted(slices.Values(meters)), billsPerRequest)), out)
+}
+
+// billsAnswer is what came of one request.
+type billsAnswer struct {
+	wire.BillsAnswer
+	err error
+}
+
+// runChunks makes one request after the other. The next one is under way while
+// the bills of the one before are verified and kept.
+func (u *Utility) runChunks(ctx context.Context, run *billRun, chunks [][]wattveil.Pseudonym, out []Billed) ([]Billed, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cosigned := ""
+	next := u.askBills(ctx, run, chunks[0])
+	for i, chunk := range chunks {
+		answer := <-next
+		if answer.err != nil {
+			return out, answer.err
+		}
+		var checkpoint logged
+		if answer.Checkpoint != "" {
+			var err error
+			if checkpoint, err = u.cosign(ctx, run, &answer.BillsAnswer); err != nil {
+				return out, err
+			}
+			cosigned = checkpoint.note
+		}
+		if i+1 < len(chunks) {
+			next = u.askBills(ctx, run, chunks[i+1])
+		}
+		made, err := u.keepBills(ctx, run, chunk, answer.Bills, checkpoint)
+		out = append(out, made...)
+		if err != nil {
 			return out, err
 		}
+	}
+	if cosigned != "" {
+		u.handBack(ctx, run, cosigned)
 	}
 	return out, nil
 }
 
-func (u *Utility) runChunk(ctx context.Context, run *billRun, meters []wattveil.Pseudonym, out []Billed) ([]Billed, error) {
+// askBills sends a request; the channel gets its answer.
+func (u *Utility) askBills(ctx context.Context, run *billRun, meters []wattveil.Pseudonym) <-chan billsAnswer {
 	request := run.request
 	for _, p := range meters {
 		request.Meters = append(request.Meters, p.String())
 	}
-	var answer wire.BillsAnswer
-	if err := u.ask(ctx, run.ttp, "POST", "/v1/bills", request, &answer); err != nil {
-		return out, err
-	}
-	if len(answer.Bills) != len(meters) {
-		return out, fmt.Errorf("%d answers of the TTP for %d meters", len(answer.Bills), len(meters))
-	}
-	for i, p := range meters {
-		a := answer.Bills[i]
-		b := Billed{Pseudonym: p, JWS: a.JWS}
-		if a.Class != "" {
-			b.Err = a.Class
-		} else {
-			b.Err = u.keepBill(ctx, run, &b, a.Salt)
+	done := make(chan billsAnswer, 1)
+	go func() {
+		var a billsAnswer
+		if request.LogSize, a.err = run.witness.Size(); a.err == nil {
+			a.err = u.ask(ctx, run.ttp, "POST", "/v1/bills", request, &a.BillsAnswer)
 		}
-		if b.Err != nil {
-			b.Err = fmt.Errorf("bill of %v: %w", p, b.Err)
+		if a.err == nil && len(a.Bills) != len(meters) {
+			a.err = fmt.Errorf("%d answers of the TTP for %d meters", len(a.Bills), len(meters))
 		}
-		out = append(out, b)
-	}
-	return out, nil
+		done <- a
+	}()
+	return done
 }
 
-// keepBill verifies a bill as anyone would, that it is the one asked for and
-// no other than before, and keeps it.
-func (u *Utility) keepBill(ctx context.Context, run *billRun, b *Billed, salt string) error {
-	verified, err := bill.Verify(b.JWS, run.keys)
-	if err != nil {
-		return err
+// handBack gives the TTP the checkpoint that this utility has cosigned, for
+// consumers. It comes again with the next run if it fails.
+func (u *Utility) handBack(ctx context.Context, run *billRun, cosigned string) {
+	body := wire.CosignedCheckpoint{Checkpoint: cosigned, Witness: run.witness.PublicKey()}
+	if err := u.ask(ctx, run.ttp, "PUT", "/v1/checkpoint", body, nil); err != nil {
+		u.cfg.Log.Warn("cosigned checkpoint not handed back", "ttp", run.ttp.org, "error", err)
 	}
-	if b.Salt, err = bill.ParseSalt(salt); err != nil {
-		return fmt.Errorf("salt: %w", err)
-	}
-	if err := verified.Bill.IsOf(b.Salt, wattveil.Meter{UC: run.uc, Pseudonym: b.Pseudonym}); err != nil {
-		return err
-	}
-	if err := run.asked(verified.Bill); err != nil {
-		return err
-	}
-	r := run.request
-	_, err = u.db.ExecContext(ctx, `
-		INSERT INTO bills (an_id, tariff, from_second, to_second, salt, jws) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-		int64(b.Pseudonym), r.Tariff, r.From.Unix(), r.To.Unix(), b.Salt[:], b.JWS)
-	if err != nil {
-		return fmt.Errorf("keep: %w", err)
-	}
-	var kept string
-	err = u.db.QueryRowContext(ctx, `SELECT jws FROM bills WHERE an_id = ? AND tariff = ? AND from_second = ? AND to_second = ?`,
-		int64(b.Pseudonym), r.Tariff, r.From.Unix(), r.To.Unix()).Scan(&kept)
-	if err != nil {
-		return fmt.Errorf("keep: %w", err)
-	}
-	if kept != b.JWS {
-		return fmt.Errorf("%w: the TTP made another bill for the same request before", wire.Rebound)
-	}
-	b.Bill = verified.Bill
-	return nil
 }
 
-// asked checks that a bill is by the tariff and for the period asked for.
-func (r *billRun) asked(b bill.Bill) error {
-	from, err := time.Parse(time.RFC3339, b.From)
-	if err != nil {
-		return err
+// refusal is why a TTP made no bill, with the gate's rule in words.
+func refusal(a *wire.BillAnswer) error {
+	if a.Rule != "" {
+		return fmt.Errorf("%w: rule %.40s: %w", a.Class, a.Rule, gate.Rule(a.Rule))
 	}
-	to, err := time.Parse(time.RFC3339, b.To)
-	if err != nil {
-		return err
-	}
-	switch {
-	case b.Issuer != r.ttp.org:
-		return fmt.Errorf("it is from %q, want %q", b.Issuer, r.ttp.org)
-	case b.Tariff != r.request.Tariff || !from.Equal(r.request.From) || !to.Equal(r.request.To):
-		return fmt.Errorf("it is by tariff %s from %s to %s, not what was asked for", b.Tariff, b.From, b.To)
-	case b.TariffDigest != r.terms.Digest().String():
-		return fmt.Errorf("it is by other terms than those of tariff %s", b.Tariff)
-	}
-	return nil
+	return a.Class
 }
 
 // tariff is a tariff that PutTariff registered.

@@ -169,19 +169,26 @@ type KeptBill struct {
 	From, To  time.Time
 	JWS       string
 	Salt      bill.Salt
+	// Correction: it replaces the bill with the same names.
+	Correction bool
+	// Document is the bill with its proof, for whoever checks it. It names no
+	// meter.
+	Document bill.Document
 }
 
 // billColumns selects what scanBill reads. A bill is of the device that has its
 // pseudonym now.
 const billColumns = `
-	SELECT m.id_sm, b.an_id, m.ttp, b.tariff, b.from_second, b.to_second, b.salt, b.jws
-	FROM bills b JOIN meters m ON m.id_sm = (
+	SELECT m.id_sm, b.an_id, m.ttp, b.tariff, b.from_second, b.to_second, b.salt, b.jws, b.correction, b.place, b.hashes, c.note
+	FROM bills b JOIN checkpoints c ON c.id = b.checkpoint JOIN meters m ON m.id_sm = (
 		SELECT p.id_sm FROM pseudonyms p JOIN meters q ON q.id_sm = p.id_sm WHERE p.an_id = b.an_id ORDER BY q.added DESC LIMIT 1) `
 
 func scanBill(row interface{ Scan(...any) error }) (b KeptBill, err error) {
 	var id, anID, from, to int64
-	var salt []byte
-	if err := row.Scan(&id, &anID, &b.TTP, &b.Tariff, &from, &to, &salt, &b.JWS); err != nil {
+	var salt, hashes []byte
+	proof := new(bill.Proof)
+	err = row.Scan(&id, &anID, &b.TTP, &b.Tariff, &from, &to, &salt, &b.JWS, &b.Correction, &proof.Index, &hashes, &proof.Checkpoint)
+	if err != nil {
 		return KeptBill{}, err
 	}
 	if len(salt) != len(b.Salt) {
@@ -190,13 +197,18 @@ func scanBill(row interface{ Scan(...any) error }) (b KeptBill, err error) {
 	copy(b.Salt[:], salt)
 	b.Meter, b.Pseudonym = wattveil.MeterID(id), wattveil.Pseudonym(anID)
 	b.From, b.To = time.Unix(from, 0), time.Unix(to, 0)
+	for ; len(hashes) >= len(bill.Hash{}); hashes = hashes[len(bill.Hash{}):] {
+		proof.Hashes = append(proof.Hashes, hashes[:len(bill.Hash{})])
+	}
+	b.Document = bill.Document{JWS: b.JWS, Salt: b.Salt.String(), Proof: proof}
 	return b, nil
 }
 
-// KeptBill is the bill of a meter that an earlier run has kept, if there is one.
+// KeptBill is the bill of a meter that an earlier run has kept, if there is one:
+// the one that was made first, not its correction.
 func (u *Utility) KeptBill(ctx context.Context, p wattveil.Pseudonym, tariffID string, from, to time.Time) (KeptBill, bool, error) {
 	b, err := scanBill(u.db.QueryRowContext(ctx,
-		billColumns+`WHERE b.an_id = ? AND b.tariff = ? AND b.from_second = ? AND b.to_second = ?`,
+		billColumns+`WHERE b.an_id = ? AND b.tariff = ? AND b.from_second = ? AND b.to_second = ? AND b.correction = 0`,
 		int64(p), tariffID, from.Unix(), to.Unix()))
 	if errors.Is(err, sql.ErrNoRows) {
 		return KeptBill{}, false, nil
@@ -216,7 +228,8 @@ type BillQuery struct {
 	Limit    int
 }
 
-// Bills lists kept bills by the start of their period, then by meter.
+// Bills lists kept bills by the start of their period, then by meter, a
+// correction behind the bill that it replaces.
 func (u *Utility) Bills(ctx context.Context, q BillQuery) (list []KeptBill, err error) {
 	to := int64(1) << 62
 	if !q.To.IsZero() {
@@ -234,7 +247,7 @@ func (u *Utility) Bills(ctx context.Context, q BillQuery) (list []KeptBill, err 
 		where, values = where+" AND b.tariff = ?", append(values, q.Tariff)
 	}
 	rows, err := u.db.QueryContext(ctx, billColumns+`WHERE `+where+`
-		ORDER BY b.from_second, m.id_sm, b.tariff, b.to_second LIMIT ? OFFSET ?`, append(values, q.Limit, q.Skip)...)
+		ORDER BY b.from_second, m.id_sm, b.tariff, b.to_second, b.correction LIMIT ? OFFSET ?`, append(values, q.Limit, q.Skip)...)
 	if err != nil {
 		return nil, fmt.Errorf("list bills: %w", err)
 	}

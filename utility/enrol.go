@@ -11,7 +11,6 @@ import (
 	"math/big"
 
 	"github.com/wattveil/wattveil"
-	"github.com/wattveil/wattveil/bill"
 	"github.com/wattveil/wattveil/clpke"
 	"github.com/wattveil/wattveil/internal/registry"
 	"github.com/wattveil/wattveil/kgc"
@@ -52,17 +51,17 @@ func (u *Utility) enrolTTP(ctx context.Context, t *trustee) error {
 	if err != nil {
 		return err
 	}
-	var keys bill.KeySet
-	if err := u.ask(ctx, t, "GET", "/v1/bill-keys", nil, &keys); err != nil {
-		return fmt.Errorf("bill keys: %w", err)
+	told, keys, err := u.fetchBillKeys(ctx, t)
+	if err != nil {
+		return err
 	}
 	set, err := json.Marshal(keys)
 	if err != nil {
 		return fmt.Errorf("bill keys: %w", err)
 	}
 	_, err = u.db.ExecContext(ctx, `
-		INSERT OR REPLACE INTO ttps (name, uc_number, serial, root_key, statement, root_statement, bill_keys)
-		VALUES (?, ?, ?, ?, ?, ?, ?)`, e.Name, e.Number, serial, e.RootKey, signed, root, set)
+		INSERT OR REPLACE INTO ttps (name, uc_number, serial, root_key, statement, root_statement, bill_keys, log_origin, log_key)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, e.Name, e.Number, serial, e.RootKey, signed, root, set, told.Origin, told.Log)
 	if err != nil {
 		return fmt.Errorf("keep its keys: %w", err)
 	}

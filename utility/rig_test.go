@@ -20,6 +20,7 @@ import (
 	"github.com/wattveil/wattveil/clpke"
 	"github.com/wattveil/wattveil/peer"
 	"github.com/wattveil/wattveil/provision"
+	"github.com/wattveil/wattveil/transparency"
 	"github.com/wattveil/wattveil/wire"
 )
 
@@ -291,6 +292,8 @@ type fakeTTP struct {
 	user    *clpke.UserKey
 	root    *ecdsa.PrivateKey
 	billKey *bill.SigningKey
+	log     *transparency.Log
+	index   map[transparency.Entry]uint64 // of what is in it
 
 	mu       sync.Mutex
 	calls    []call
@@ -302,6 +305,7 @@ type fakeTTP struct {
 	exchange func(wire.ExchangeRequest) wire.ExchangeAnswer // Durable if nil
 	refuse   func(signed []byte) wire.Class                 // of statements
 	bills    func(wire.BillsRequest) wire.BillsAnswer
+	spoil    func(*wire.BillsAnswer) // what was logged
 	told     wire.Enrolment
 	keys     []wire.EnrolmentKey
 	enrolled [][]byte
@@ -319,9 +323,81 @@ func newFakeTTP(t testing.TB) *fakeTTP {
 	must(t, err)
 	f.billKey, err = bill.GenerateSigningKey()
 	must(t, err)
+	f.log, f.index = openBillLog(t), make(map[transparency.Entry]uint64)
 	mu, root := f.user.Public(), clpke.PublicKeyPoint(&f.root.PublicKey)
 	f.told = wire.Enrolment{Number: ucNumber, Name: ttpOrg, Mu: mu[:], RootKey: root[:]}
 	return f
+}
+
+func openBillLog(t testing.TB) *transparency.Log {
+	log, err := transparency.Open(t.Context(), t.TempDir(), ttpOrg+"/bills")
+	must(t, err)
+	t.Cleanup(func() { must(t, log.Close()) })
+	return log
+}
+
+func (f *fakeTTP) answerBillKeys() ([]byte, error) {
+	keys, err := bill.NewKeySet(f.billKey.Public())
+	if err != nil {
+		return nil, err
+	}
+	set, err := json.Marshal(keys)
+	if err != nil {
+		return nil, err
+	}
+	log, err := f.log.PublicKey()
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(wire.BillKeys{JWKS: set, Origin: f.log.Origin(), Log: log})
+}
+
+// logBills brings the bills of an answer to the log and proves them.
+func (f *fakeTTP) logBills(since uint64, a *wire.BillsAnswer) error {
+	var list []*wire.LoggedBill
+	for i := range a.Bills {
+		list = append(list, &a.Bills[i].LoggedBill)
+		if c := a.Bills[i].Correction; c != nil {
+			list = append(list, &c.LoggedBill)
+		}
+	}
+	ctx := context.Background()
+	var entries []transparency.Entry
+	of := make(map[*wire.LoggedBill]transparency.Entry)
+	for _, b := range list {
+		salt, err := bill.ParseSalt(b.Salt)
+		if err != nil || b.JWS == "" {
+			continue
+		}
+		of[b] = transparency.Entry(bill.EntryOf(b.JWS, salt))
+		if _, known := f.index[of[b]]; !known {
+			entries = append(entries, of[b])
+		}
+	}
+	places, err := f.log.Add(ctx, entries)
+	if err != nil {
+		return err
+	}
+	for i, e := range entries {
+		f.index[e] = places[i]
+	}
+	if len(f.index) == 0 {
+		return nil
+	}
+	checkpoint, err := f.log.Checkpoint(ctx, since)
+	if err != nil {
+		return err
+	}
+	a.Checkpoint, a.Consistency = checkpoint.Text, checkpoint.Consistency
+	for b, e := range of {
+		b.Index = f.index[e]
+		paths, err := f.log.Inclusion(ctx, checkpoint.Size, []uint64{b.Index})
+		if err != nil {
+			return err
+		}
+		b.Hashes = paths[0]
+	}
+	return nil
 }
 
 // set changes what the TTP does.
@@ -390,25 +466,31 @@ func (f *fakeTTP) answer(route string, body []byte) ([]byte, error) {
 	case "PUT /v1/enrolment":
 		return f.answerKey(body)
 	case "GET /v1/bill-keys":
-		keys, err := bill.NewKeySet(f.billKey.Public())
-		if err != nil {
-			return nil, err
-		}
-		return json.Marshal(keys)
+		return f.answerBillKeys()
 	case "POST /v1/meters":
 		return f.answerMeters(body)
 	case "POST /v1/messages":
 		return f.answerMessages(body)
 	case "POST /v1/exchanges":
 		return f.answerExchanges(body)
-	case "PUT /v1/tariffs":
+	case "PUT /v1/tariffs", "PUT /v1/series":
 		return nil, nil
+	case "PUT /v1/checkpoint":
+		var in wire.CosignedCheckpoint
+		return nil, json.Unmarshal(body, &in)
 	case "POST /v1/bills":
 		var in wire.BillsRequest
 		if err := json.Unmarshal(body, &in); err != nil {
 			return nil, err
 		}
-		return json.Marshal(f.bills(in))
+		out := f.bills(in)
+		if err := f.logBills(in.LogSize, &out); err != nil {
+			return nil, err
+		}
+		if f.spoil != nil {
+			f.spoil(&out)
+		}
+		return json.Marshal(out)
 	default:
 		return nil, fmt.Errorf("no route %s", route)
 	}

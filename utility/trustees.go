@@ -12,6 +12,7 @@ import (
 	"github.com/wattveil/wattveil/clpke"
 	"github.com/wattveil/wattveil/internal/registry"
 	"github.com/wattveil/wattveil/peer"
+	"github.com/wattveil/wattveil/transparency"
 	"github.com/wattveil/wattveil/wire"
 )
 
@@ -20,6 +21,13 @@ type trustee struct {
 	org  string
 	conn TTP
 	root *[32]byte // fingerprint of its root key, if it is known beforehand
+	*billDesk
+}
+
+// billDesk is what is one for all connections to a TTP.
+type billDesk struct {
+	billing sync.Mutex            // runs at it go one after the other
+	witness *transparency.Witness // of its bill log, under billing; nil before the first run
 }
 
 // AddTTP connects the utility to a TTP, or to one that it has in another way.
@@ -28,7 +36,11 @@ type trustee struct {
 func (u *Utility) AddTTP(name peer.Name, conn TTP, root *[32]byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.trustees[name.Org] = &trustee{org: name.Org, conn: conn, root: root}
+	bills := new(billDesk)
+	if known := u.trustees[name.Org]; known != nil {
+		bills = known.billDesk
+	}
+	u.trustees[name.Org] = &trustee{org: name.Org, conn: conn, root: root, billDesk: bills}
 }
 
 // rootFingerprint is the fingerprint of a root key that came as a point.

@@ -18,7 +18,9 @@ const (
 	Limited    Class = "limited"    // too many exchanges
 	NoKey      Class = "no-key"     // epoch not known, or closed
 	NoTariff   Class = "no-tariff"  // tariff is not registered
+	NoPrice    Class = "no-price"   // a price series of the tariff lacks a price of the period
 	Incomplete Class = "incomplete" // readings of the period are missing
+	Gated      Class = "gate"       // the disclosure gate refuses; a rule is given beside it
 	Evidence   Class = "evidence"   // two signed statements with one serial
 	Retired    Class = "retired"    // replaced or retired: takes nothing new
 

@@ -1,10 +1,6 @@
 package wire
 
-import (
-	"time"
-
-	"github.com/wattveil/wattveil"
-)
+import "github.com/wattveil/wattveil"
 
 // The JSON bodies of enrolment (spec/protocol.md section 4.5). Byte strings
 // are base64 in them.
@@ -38,27 +34,5 @@ type (
 	StatementRefusal struct {
 		Position int   `json:"position"`
 		Class    Class `json:"class"`
-	}
-)
-
-// The JSON bodies of billing (spec/protocol.md section 7.5).
-type (
-	// BillsRequest asks for the bills of meters over a period.
-	BillsRequest struct {
-		Tariff string    `json:"tariff"` // id
-		From   time.Time `json:"from"`
-		To     time.Time `json:"to"` // exclusive
-		Meters []string  `json:"an_ids"`
-	}
-	// BillsAnswer is by position.
-	BillsAnswer struct {
-		Bills []BillAnswer `json:"bills"`
-	}
-	// BillAnswer is a bill, or the class why there is none.
-	BillAnswer struct {
-		Meter string `json:"an_id"`
-		JWS   string `json:"jws,omitempty"`
-		Salt  string `json:"salt,omitempty"`
-		Class Class  `json:"class,omitempty"`
 	}
 )

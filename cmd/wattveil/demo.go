@@ -75,6 +75,9 @@ the rows of the repeated hour twice; the hour that clocks skip is no gap.
 built-in tariff. A tariff from --tariff prices by its own zone, which the bills
 show.
 
+Bills go through the disclosure gate as at any TTP. Where its default limits would
+refuse all of them, as for a few hours, the demo opens the gate and says so.
+
 The parties' folders are made in --data, which must be empty, and stay there; a
 temporary folder is removed at the end. --report is for whoever runs the demo, as it puts names,
 pseudonyms and energy side by side: it belongs in no party's folder.
@@ -235,7 +238,7 @@ func (d *demo) play(ctx context.Context, dir string, in *input, l net.Listener) 
 	defer shown.end()
 	g, err := grid.Open(ctx, grid.Config{
 		Dir: dir, Households: in.households, Resolution: in.resolution, Start: in.start, End: in.end,
-		Collectors: d.collectors, Loss: d.loss, Seed: d.seed, PoolWindow: poolWindow,
+		Collectors: d.collectors, Loss: d.loss, Seed: d.seed, PoolWindow: poolWindow, Gate: in.gate,
 		Log: d.logger, Progress: shown.at,
 	})
 	if err != nil {
@@ -256,7 +259,7 @@ func (d *demo) play(ctx context.Context, dir string, in *input, l net.Listener) 
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	shown.end()
-	if err := errors.Join(d.writeReport(report), d.print(report), report.Err(), d.printClaims(l, report.Claims)); err != nil {
+	if err := errors.Join(d.writeReport(report), d.print(report, in), report.Err(), d.printClaims(l, report.Claims)); err != nil {
 		return err
 	}
 	if l == nil {

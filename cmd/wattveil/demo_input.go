@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/gate"
 	"github.com/wattveil/wattveil/internal/grid"
 	"github.com/wattveil/wattveil/meter/source"
 	"github.com/wattveil/wattveil/tariff"
@@ -26,6 +27,9 @@ type input struct {
 
 	tariff   *tariff.Tariff
 	from, to time.Time // of the bills
+
+	gate gate.Settings
+	rule gate.Rule // by which the default limits would refuse the bills
 }
 
 // input reads and checks all that a run needs, so that nothing of it is found
@@ -54,6 +58,9 @@ func (d *demo) input() (*input, error) {
 		}
 		return nil, fmt.Errorf("%s: valid from %s, and the bills begin at %s; give a --bill-from that is not earlier, or another tariff",
 			name, begins.Format(time.RFC3339), in.from.Format(time.RFC3339))
+	}
+	if in.gate, in.rule, err = in.limits(); err != nil {
+		return nil, fmt.Errorf("tariff %s: %w", in.tariff.ID(), err)
 	}
 	return in, nil
 }

@@ -18,9 +18,10 @@ const (
 
 // print shows the bills and what each party knows, in lines of at most 80
 // characters.
-func (d *demo) print(r *grid.Report) error {
+func (d *demo) print(r *grid.Report, in *input) error {
 	var b strings.Builder
 	writeBills(&b, r.Bills)
+	writeGate(&b, in.gate, in.rule)
 	writeKnowledge(&b, r)
 	if _, err := io.WriteString(d.out, b.String()); err != nil {
 		return fmt.Errorf("print the bills: %w", err)

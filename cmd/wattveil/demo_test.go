@@ -167,7 +167,7 @@ func TestTable(t *testing.T) {
 		r.Meters, r.Bills = append(r.Meters, m), append(r.Bills, b)
 	}
 	var out strings.Builder
-	if err := (&demo{out: &out}).print(&r); err != nil {
+	if err := (&demo{out: &out}).print(&r, &input{gate: open(), rule: "demand-window"}); err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(out.String()) {

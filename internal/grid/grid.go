@@ -27,6 +27,7 @@ import (
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/clpke"
+	"github.com/wattveil/wattveil/gate"
 	"github.com/wattveil/wattveil/meter"
 	"github.com/wattveil/wattveil/meter/source"
 	"github.com/wattveil/wattveil/provision"
@@ -49,6 +50,7 @@ type Config struct {
 	Loss       float64
 	Seed       uint64
 
+	Gate  gate.Settings         // limits of the utility's disclosure gate; the defaults if zero
 	Names utility.Names         // random if nil
 	Rand  func(i int) io.Reader // of household i's register bases; random if nil
 	Place func(i int) int       // collector of household i; i modulo Collectors if nil
@@ -175,6 +177,9 @@ func (g *Grid) open(ctx context.Context) (err error) {
 	}
 	// Operators exchange the certificates of their authorities.
 	if _, err := g.ttp.role.AddUtility(ctx, UtilityOrg, g.utility.authority.Certificate); err != nil {
+		return err
+	}
+	if err := g.ttp.role.SetGate(ctx, UtilityOrg, g.cfg.Gate); err != nil {
 		return err
 	}
 	if err := g.utility.role.EnrolTTP(ctx); err != nil {

@@ -1,7 +1,6 @@
 package grid
 
 import (
-	"bytes"
 	"cmp"
 	"database/sql"
 	"encoding/json"
@@ -356,15 +355,15 @@ func billByCustomer(c *call) (int, []byte, error) {
 	if err != nil {
 		return status, answer, err
 	}
-	var got struct {
-		Bills []json.RawMessage `json:"bills"`
-	}
+	var got wire.BillsAnswer
 	if err := json.Unmarshal(answer, &got); err != nil {
 		return 0, nil, err
 	}
-	var sorted [][]byte
-	for _, at := range positions {
-		sorted = append(sorted, got.Bills[at])
+	sorted := make([]wire.BillAnswer, len(positions))
+	for i, at := range positions {
+		sorted[i] = got.Bills[at]
 	}
-	return status, fmt.Appendf(nil, `{"bills":[%s]}`, bytes.Join(sorted, []byte(","))), nil
+	got.Bills = sorted
+	answer, err = json.Marshal(got)
+	return status, answer, err
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -166,8 +167,30 @@ func plainExchanges(status int, body, request []byte) (string, error) {
 	return strings.Join(lines, "; "), nil
 }
 
+// plainKey writes a verifier key of a log or a witness: its name.
+func plainKey(key string) string {
+	name, rest, _ := strings.Cut(key, "+")
+	return name + " " + length([]byte(rest))
+}
+
+// plainNote writes a checkpoint: the log's name and size, who signed it, and
+// the lengths of hashes and signatures.
+func plainNote(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		switch signer, signature, ok := strings.Cut(strings.TrimPrefix(line, "— "), " "); {
+		case i == 2:
+			lines[i] = decoded(base64.StdEncoding, line, length)
+		case ok && i > 2:
+			lines[i] = signer + " " + decoded(base64.StdEncoding, signature, length)
+		}
+	}
+	return strings.Join(lines, "/")
+}
+
 var (
-	jsonMember     = regexp.MustCompile(`"([a-z_]+)":"([A-Za-z0-9+/=_.-]*)"`)
+	jsonMember     = regexp.MustCompile(`"([a-z_]+)":"((?:[^"\\]|\\.)*)"`)
+	jsonHashes     = regexp.MustCompile(`"(hashes|consistency)":\["([^\]]*)"\]`)
 	jsonStatements = regexp.MustCompile(`"statements":\["([^\]]*)"\]`)
 )
 
@@ -182,13 +205,21 @@ func plainJSON(body []byte) string {
 		sort.Strings(lines)
 		return []byte(`"statements":` + fmt.Sprint(lines))
 	})
+	out = jsonHashes.ReplaceAllFunc(out, func(list []byte) []byte {
+		m := jsonHashes.FindSubmatch(list)
+		var lines []string
+		for _, s := range strings.Split(string(m[2]), `","`) {
+			lines = append(lines, decoded(base64.StdEncoding, s, length))
+		}
+		return fmt.Appendf(nil, `%s=%v`, m[1], lines)
+	})
 	out = jsonMember.ReplaceAllFunc(out, func(member []byte) []byte {
 		m := jsonMember.FindSubmatch(member)
 		name, value := string(m[1]), string(m[2])
 		switch name {
 		case "mu", "root_key", "partial_key":
 			value = decoded(base64.StdEncoding, value, length)
-		case "kid", "x", "salt", "subject", "readings_root":
+		case "kid", "x", "salt", "subject", "readings_root", "carries", "corrects":
 			value = decoded(base64.RawURLEncoding, value, length)
 		case "statement":
 			value = decoded(base64.StdEncoding, value, plainStatement)
@@ -198,6 +229,14 @@ func plainJSON(body []byte) string {
 			value = decoded(base64.StdEncoding, value, plainCertificate)
 		case "jws":
 			value = plainJWS(value)
+		case "log", "witness":
+			value = plainKey(value)
+		case "checkpoint":
+			var text string
+			if json.Unmarshal([]byte(`"`+value+`"`), &text) != nil {
+				return member
+			}
+			value = plainNote(text)
 		default:
 			return member
 		}
@@ -289,8 +328,8 @@ func plainCell(file string, c cell) string {
 	case "utility.db tstamp", "ttp.db tstamp": // of the migrations
 		return "wall clock"
 	case "utility.db secret", "utility.db password_hash", "utility.db key_hash", "utility.db mu", "utility.db partial_key",
-		"utility.db root_key", "utility.db salt",
-		"ttp.db secret", "ttp.db user_key", "ttp.db kgc", "ttp.db partial_key",
+		"utility.db root_key", "utility.db salt", "utility.db hashes",
+		"ttp.db secret", "ttp.db seed", "ttp.db salt", "ttp.db user_key", "ttp.db kgc", "ttp.db partial_key",
 		"ttp.db m1", "ttp.db m2", "ttp.db transcript", "ttp.db keys":
 		if isBlob {
 			return length(raw)
@@ -305,8 +344,16 @@ func plainCell(file string, c cell) string {
 		return plainCertificate(raw)
 	case "utility.db jws", "ttp.db jws":
 		return plainJWS(text)
-	case "ttp.db salt":
-		return decoded(base64.RawURLEncoding, text, length)
+	case "ttp.db id":
+		if text != "" { // of a bill key
+			return decoded(base64.RawURLEncoding, text, length)
+		}
+	case "utility.db log_key", "ttp.db witness":
+		return plainKey(text)
+	case "utility.db note", "ttp.db checkpoint":
+		if text != "" {
+			return plainNote(text)
+		}
 	}
 	if isBlob {
 		return "blob:" + hex.EncodeToString(raw)

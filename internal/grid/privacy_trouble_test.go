@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/gate"
 	"github.com/wattveil/wattveil/meter"
 	"github.com/wattveil/wattveil/provision"
 	"github.com/wattveil/wattveil/wire"
@@ -79,7 +80,8 @@ func troubled(c *call) (int, []byte, error) {
 	return c.send(c.body)
 }
 
-// askInVain asks for what the TTP refuses: a bill of days to come, one by a
+// askInVain asks for what the TTP refuses: a bill of days to come, one of a day
+// that is billed, one by a
 // tariff that nobody knows, one of a meter that nobody knows, and other terms
 // for a tariff in force.
 func (p *played) askInVain(ctx context.Context) error {
@@ -92,6 +94,16 @@ func (p *played) askInVain(ctx context.Context) error {
 	for _, b := range bills {
 		if b.Err == nil {
 			return fmt.Errorf("a bill of %v for days to come", b.Pseudonym)
+		}
+	}
+	// A day of what is billed already: the disclosure gate refuses it.
+	bills, err = u.RunBills(ctx, all, p.terms.ID(), p.start(), p.start().AddDate(0, 0, 1))
+	if err != nil {
+		return err
+	}
+	for _, b := range bills[1:] {
+		if b.Rule != string(gate.Overlap) {
+			return fmt.Errorf("a day that is billed already, of %v: %w", b.Pseudonym, b.Err)
 		}
 	}
 	other, err := finer(p.terms)

@@ -1,0 +1,111 @@
+package utility
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/wattveil/wattveil/bill"
+	"github.com/wattveil/wattveil/transparency"
+	"github.com/wattveil/wattveil/wire"
+)
+
+// fetchBillKeys asks a TTP for the keys of its bills and of their log, and
+// checks them against those known: a key that was published stays published,
+// and a TTP has one log.
+func (u *Utility) fetchBillKeys(ctx context.Context, t *trustee) (wire.BillKeys, bill.KeySet, error) {
+	var told wire.BillKeys
+	if err := u.ask(ctx, t, "GET", "/v1/bill-keys", nil, &told); err != nil {
+		return told, bill.KeySet{}, fmt.Errorf("bill keys: %w", err)
+	}
+	keys, err := bill.ParseKeySet(told.JWKS)
+	if err != nil {
+		return told, bill.KeySet{}, fmt.Errorf("bill keys: %w", err)
+	}
+	var set []byte
+	var origin, log sql.NullString
+	err = u.db.QueryRowContext(ctx, `SELECT bill_keys, log_origin, log_key FROM ttps WHERE name = ?`, t.org).Scan(&set, &origin, &log)
+	if errors.Is(err, sql.ErrNoRows) {
+		return told, keys, nil // the first time
+	}
+	if err != nil {
+		return told, bill.KeySet{}, fmt.Errorf("bill keys of TTP %s: %w", t.org, err)
+	}
+	if log.Valid && (log.String != told.Log || origin.String != told.Origin) {
+		return told, bill.KeySet{}, fmt.Errorf("%w: TTP %s shows another bill log than before", wire.Rebound, t.org)
+	}
+	before, err := bill.ParseKeySet(set)
+	if err != nil {
+		return told, bill.KeySet{}, fmt.Errorf("bill keys of TTP %s: %w", t.org, err)
+	}
+	for _, id := range before.IDs() {
+		if !slices.Contains(keys.IDs(), id) {
+			return told, bill.KeySet{}, fmt.Errorf("%w: TTP %s does not publish its bill key %s any more", wire.Rebound, t.org, id)
+		}
+	}
+	return told, keys, nil
+}
+
+// refreshBillKeys fetches the keys of an enrolled TTP and keeps them: it may
+// have published new ones, which sign later.
+func (u *Utility) refreshBillKeys(ctx context.Context, t *trustee) (wire.BillKeys, bill.KeySet, error) {
+	told, keys, err := u.fetchBillKeys(ctx, t)
+	if err != nil {
+		return told, keys, err
+	}
+	set, err := json.Marshal(keys)
+	if err != nil {
+		return told, keys, fmt.Errorf("bill keys: %w", err)
+	}
+	_, err = u.db.ExecContext(ctx, `UPDATE ttps SET bill_keys = ?, log_origin = ?, log_key = ? WHERE name = ?`, set, told.Origin, told.Log, t.org)
+	if err != nil {
+		return told, keys, fmt.Errorf("keep bill keys of TTP %s: %w", t.org, err)
+	}
+	return told, keys, nil
+}
+
+// openWitness opens this utility's eye on a TTP's log. The caller has the TTP's turn.
+func (u *Utility) openWitness(t *trustee, told wire.BillKeys) (*transparency.Witness, error) {
+	if t.witness != nil {
+		return t.witness, nil
+	}
+	dir := filepath.Join(u.cfg.Dir, "witness", t.org)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("witness of TTP %s: %w", t.org, err)
+	}
+	w, err := transparency.OpenWitness(dir, u.cfg.Org, told.Origin, told.Log)
+	if err != nil {
+		return nil, fmt.Errorf("witness of TTP %s: %w", t.org, err)
+	}
+	t.witness = w
+	return w, nil
+}
+
+// LogKeys are what anyone checks with that a bill of a TTP is in its log. They
+// are there from the first bill on.
+func (u *Utility) LogKeys(ctx context.Context, ttp string) (transparency.Keys, error) {
+	t, err := u.trustee(ttp)
+	if err != nil {
+		return transparency.Keys{}, err
+	}
+	var origin, log sql.NullString
+	err = u.db.QueryRowContext(ctx, `SELECT log_origin, log_key FROM ttps WHERE name = ?`, t.org).Scan(&origin, &log)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return transparency.Keys{}, fmt.Errorf("log keys of TTP %s: %w", t.org, err)
+	}
+	if !log.Valid {
+		return transparency.Keys{}, fmt.Errorf("%w: TTP %s has not told its bill log yet", wire.Unavailable, t.org)
+	}
+	t.billing.Lock()
+	defer t.billing.Unlock()
+	w, err := u.openWitness(t, wire.BillKeys{Origin: origin.String, Log: log.String})
+	if err != nil {
+		return transparency.Keys{}, err
+	}
+	return transparency.Keys{Origin: origin.String, Log: log.String, Witness: w.PublicKey()}, nil
+}

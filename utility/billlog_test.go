@@ -1,0 +1,232 @@
+package utility
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/bill"
+	"github.com/wattveil/wattveil/transparency"
+	"github.com/wattveil/wattveil/wire"
+)
+
+const spot = `{"id":"spot","currency":"CHF","timezone":"Europe/Zurich","valid_from":"2018-01-01","energy":{"bands":{"all":{"import_series":"prices"}},"default":"all"}}`
+
+// billing is a rig with a tariff, meters and a TTP that makes bills.
+func billing(t *testing.T, n int) (*rig, []wattveil.Pseudonym) {
+	t.Helper()
+	r := enrolled(t, "a")
+	meters := pseudonyms(r.meters(n))
+	if _, err := r.PutTariff(t.Context(), []byte(flat)); err != nil {
+		t.Fatal(err)
+	}
+	biller(r, nil)
+	return r, meters
+}
+
+func (r *rig) run(meters ...wattveil.Pseudonym) ([]Billed, error) {
+	return r.RunBills(r.t.Context(), meters, "flat", billFrom, billTo)
+}
+
+// A kept bill has all that anyone needs to check it, and the TTP gets the
+// cosigned checkpoint back.
+func TestBillsAreProven(t *testing.T) {
+	r, meters := billing(t, 3)
+	first, err := r.run(meters[0])
+	must(t, err)
+	_, err = r.run(meters...)
+	must(t, err)
+	keys, err := r.LogKeys(t.Context(), "")
+	must(t, err)
+	kept, err := r.Bills(t.Context(), BillQuery{Limit: 10})
+	must(t, err)
+	if len(kept) != 3 {
+		t.Fatalf("%d bills are kept", len(kept))
+	}
+	for _, k := range kept {
+		entry, err := k.Document.Entry()
+		must(t, err)
+		must(t, transparency.Proof(*k.Document.Proof).Verify(transparency.Entry(entry), keys))
+		text, err := k.Document.Text()
+		must(t, err)
+		if _, err := bill.ParseDocument(text); err != nil || k.Document.Meter != "" {
+			t.Errorf("document of meter %q: %v", k.Document.Meter, err)
+		}
+	}
+	if first[0].Document.Proof == nil || len(r.ttp.to("/v1/checkpoint")) != 2 {
+		t.Errorf("%d checkpoints are handed back, want 2", len(r.ttp.to("/v1/checkpoint")))
+	}
+	r.reopen()
+	if again, err := r.LogKeys(t.Context(), ""); err != nil || again != keys {
+		t.Errorf("after a restart: %+v, %v", again, err)
+	}
+}
+
+// A bill that the TTP's log does not have is no bill.
+func TestBillsMissingFromTheLog(t *testing.T) {
+	for name, spoil := range map[string]func(*wire.BillsAnswer){
+		"no checkpoint":           func(a *wire.BillsAnswer) { a.Checkpoint, a.Consistency = "", nil },
+		"another place":           func(a *wire.BillsAnswer) { a.Bills[0].Index++ },
+		"another path":            func(a *wire.BillsAnswer) { a.Bills[0].Hashes[0][0] ^= 1 },
+		"no path":                 func(a *wire.BillsAnswer) { a.Bills[0].Hashes = nil },
+		"the path of another":     func(a *wire.BillsAnswer) { a.Bills[0].Hashes = a.Bills[1].Hashes },
+		"a place beyond the tree": func(a *wire.BillsAnswer) { a.Bills[0].Index = 99 },
+	} {
+		r, meters := billing(t, 3)
+		r.ttp.set(func(f *fakeTTP) { f.spoil = spoil })
+		got, err := r.run(meters...)
+		must(t, err)
+		if !errors.Is(got[0].Err, transparency.ErrNotIncluded) || got[0].Bill.Total != "" {
+			t.Errorf("%s: %v", name, got[0].Err)
+		}
+		if n := r.count("bills WHERE an_id = ?", int64(meters[0])); n != 0 {
+			t.Errorf("%s: the bill is kept", name)
+		}
+	}
+}
+
+// Two logs, or one that shrinks, stop the run; both checkpoints are kept as
+// evidence.
+func TestTwoLogs(t *testing.T) {
+	r, meters := billing(t, 4)
+	_, err := r.run(meters[:2]...)
+	must(t, err)
+	old := r.ttp.log
+	key, err := old.PublicKey()
+	must(t, err)
+	// The TTP shows another log: another key at first, which names itself.
+	other := openBillLog(t)
+	r.ttp.set(func(f *fakeTTP) { f.log, f.index = other, map[transparency.Entry]uint64{} })
+	if _, err := r.run(meters[2]); !errors.Is(err, wire.Rebound) {
+		t.Errorf("a log with another key: %v", err)
+	}
+	r.ttp.set(func(f *fakeTTP) {
+		f.log, f.index = old, map[transparency.Entry]uint64{}
+		f.spoil = func(a *wire.BillsAnswer) { a.Consistency = [][]byte{make([]byte, 32)} }
+	})
+	if _, err := r.run(meters[2:]...); !errors.Is(err, transparency.ErrInconsistent) {
+		t.Errorf("a log that does not continue: %v (key %s)", err, key)
+	}
+	if n := r.count("log_evidence"); n != 1 {
+		t.Errorf("%d pairs of checkpoints are kept", n)
+	}
+	r.ttp.set(func(f *fakeTTP) { f.spoil = nil })
+	if got, err := r.run(meters[2:]...); err != nil || got[0].Err != nil {
+		t.Errorf("when it continues: %v, %v", got, err)
+	}
+}
+
+func TestBillKeysOnlyGrow(t *testing.T) {
+	r, meters := billing(t, 1)
+	other, err := bill.GenerateSigningKey()
+	must(t, err)
+	r.ttp.set(func(f *fakeTTP) { f.billKey = other })
+	if _, err := r.run(meters...); !errors.Is(err, wire.Rebound) || !strings.Contains(err.Error(), "does not publish") {
+		t.Errorf("a key that is gone: %v", err)
+	}
+}
+
+// Refusals of the gate come with their rule, and what ends is told to the TTP.
+func TestGateRefusals(t *testing.T) {
+	r, meters := billing(t, 1)
+	r.ttp.set(func(f *fakeTTP) {
+		f.bills = func(in wire.BillsRequest) (out wire.BillsAnswer) {
+			if in.Ends != wire.EndsTenancy {
+				t.Errorf("ends %q", in.Ends)
+			}
+			return wire.BillsAnswer{Bills: []wire.BillAnswer{{Meter: in.Meters[0], Class: wire.Gated, Rule: "overlap"}}}
+		}
+	})
+	got, err := r.RunLastBills(t.Context(), meters, "flat", billFrom, billTo, EndsTenancy)
+	must(t, err)
+	if !errors.Is(got[0].Err, wire.Gated) || got[0].Rule != "overlap" || !strings.Contains(got[0].Err.Error(), "another bill tells of part of the period") {
+		t.Errorf("%v, rule %q", got[0].Err, got[0].Rule)
+	}
+}
+
+// A correction is kept beside the bill that it replaces, and only then.
+func TestCorrections(t *testing.T) {
+	r, meters := billing(t, 1)
+	first, err := r.run(meters...)
+	must(t, err)
+	correct := func(corrects string) *wire.CorrectionAnswer {
+		salt := bill.NewSalt()
+		b := document(t, salt, meters[0])
+		b.Corrects = corrects
+		jws, err := r.ttp.billKey.Sign(b)
+		must(t, err)
+		return &wire.CorrectionAnswer{Tariff: "flat", From: billFrom, To: billTo, LoggedBill: wire.LoggedBill{JWS: jws, Salt: salt.String()}}
+	}
+	next := func(c *wire.CorrectionAnswer) Billed {
+		r.ttp.set(func(f *fakeTTP) {
+			f.bills = func(in wire.BillsRequest) wire.BillsAnswer {
+				salt := bill.NewSalt()
+				b := document(t, salt, meters[0])
+				zone, err := time.LoadLocation("Europe/Zurich")
+				must(t, err)
+				b.From, b.To = bill.Time(in.From, zone), bill.Time(in.To, zone)
+				jws, err := f.billKey.Sign(b)
+				must(t, err)
+				return wire.BillsAnswer{Bills: []wire.BillAnswer{{Meter: in.Meters[0], LoggedBill: wire.LoggedBill{JWS: jws, Salt: salt.String()}, Correction: c}}}
+			}
+		})
+		got, err := r.RunBills(t.Context(), meters, "flat", billTo, billTo.AddDate(0, 0, 1))
+		must(t, err)
+		return got[0]
+	}
+	if got := next(correct(bill.HashOf("another").String())); !errors.Is(got.Err, wire.Rebound) || got.Correction != nil {
+		t.Errorf("a correction of nothing: %v", got.Err)
+	}
+	_, err = r.db.Exec(`DELETE FROM bills WHERE from_second = ?`, billTo.Unix())
+	must(t, err)
+	got := next(correct(bill.HashOf(first[0].JWS).String()))
+	must(t, got.Err)
+	if got.Correction == nil || !got.Correction.Correction || !got.Correction.From.Equal(billFrom) {
+		t.Fatalf("correction %+v", got.Correction)
+	}
+	kept, err := r.Bills(t.Context(), BillQuery{Limit: 10})
+	must(t, err)
+	if len(kept) != 3 || kept[0].Correction || !kept[1].Correction || kept[1].JWS != got.Correction.JWS {
+		t.Errorf("%d bills are kept, the correction not behind its bill", len(kept))
+	}
+	if k, found, err := r.KeptBill(t.Context(), meters[0], "flat", billFrom, billTo); err != nil || !found || k.JWS != first[0].JWS {
+		t.Error("the first bill is gone")
+	}
+}
+
+func TestPutSeries(t *testing.T) {
+	r := enrolled(t, "a")
+	const part = `{"currency":"CHF","from":"2026-02-01T00:00:00Z","minutes":60,"name":"prices","prices":["0.1","0.2"]}`
+	if _, err := r.PutTariff(t.Context(), []byte(spot)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.PutSeries(t.Context(), []byte(strings.Replace(part, "CHF", "EUR", 1))); !errors.Is(err, wire.Malformed) {
+		t.Errorf("in another currency: %v", err)
+	}
+	if _, err := r.PutSeries(t.Context(), []byte("{}")); err == nil {
+		t.Error("no series is taken")
+	}
+	s, err := r.PutSeries(t.Context(), []byte(part))
+	if err != nil || s.Name() != "prices" || len(r.ttp.to("/v1/series")) != 1 {
+		t.Errorf("%v, %d requests", err, len(r.ttp.to("/v1/series")))
+	}
+	longer := strings.Replace(part, `"0.2"`, `"0.2","0.3"`, 1)
+	for _, again := range []string{longer, part} {
+		if _, err := r.PutSeries(t.Context(), []byte(again)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := r.SeriesParts(t.Context())
+	if err != nil || len(list) != 1 || list[0].To().Sub(list[0].From()) != 3*time.Hour {
+		t.Errorf("%d parts, %v", len(list), err)
+	}
+	if _, err := r.PutTariff(t.Context(), []byte(strings.NewReplacer("CHF", "EUR", `"id":"spot"`, `"id":"euro"`).Replace(spot))); !errors.Is(err, wire.Malformed) {
+		t.Errorf("a tariff in another currency: %v", err)
+	}
+	r.ttp.set(func(f *fakeTTP) { f.fail = errAway })
+	if _, err := r.PutSeries(t.Context(), []byte(strings.Replace(part, "02-01", "03-01", 1))); !errors.Is(err, errAway) {
+		t.Errorf("while the TTP is away: %v", err)
+	}
+}
