@@ -173,6 +173,15 @@ func TestOperatorAPIs(t *testing.T) {
 		{"POST", "/v1/utilities", `{"name":"wattveil://utility-b/utility","authority":` + ca + `,"uc_number":7}`, 422, "unexpected property"},
 		{"POST", "/v1/utilities", `{`, 400, "JSON"},
 		{"POST", "/v1/utilities", `{"name":"` + strings.Repeat("x", 2<<20) + `"}`, 413, "too large"},
+		{"GET", "/v1/utilities/utility-a/gate", "", 200, `"looser":[]`},
+		{"PUT", "/v1/utilities/utility-a/gate", `{"min_days":1}`, 200, `"looser":["min_days"]`},
+		{"PUT", "/v1/utilities/utility-a/gate", `{"min_day":1}`, 422, "min_day"},
+		{"PUT", "/v1/utilities/nobody/gate", `{}`, 404, "there is no utility"},
+		{"GET", "/v1/utilities/nobody/gate", "", 404, "there is no utility"},
+		{"GET", "/v1/bill-keys", "", 200, `"signs":true`},
+		{"GET", "/v1/bill-keys?x=1", "", 422, "unknown query parameter"},
+		{"POST", "/v1/bill-keys", "", 200, `"signs":false`},
+		{"POST", "/v1/bill-keys", "", 422, "rotate again after that"},
 		{"DELETE", "/v1/utilities/nobody", "", 404, "there is no utility"},
 		{"DELETE", "/v1/utilities/utility-a", "", 204, ""},
 		{"GET", "/v1/status", "", 200, `"removed":true`},
@@ -186,6 +195,7 @@ func TestOperatorAPIs(t *testing.T) {
 	invitation := w.path("invitation.json")
 	w.do("ttp", "utility", "add", "utility-a", "--ca", filepath.Join(u.dir, "authority.crt"), "--out", invitation, "--dir", trust.dir)
 	const run = `{"tariff":"flat","from":"2026-01-01T00:00:00Z","to":"2026-01-02T00:00:00Z","meters":["0123456789abcdef"]}`
+	const prices = `{"currency":"CHF","from":"2100-01-01T00:00:00Z","minutes":60,"name":"spot","prices":["0.1"]}`
 	calls := []asked{
 		{"GET", "/v1/status", "", 200, `"name":"wattveil://utility-a/utility"`},
 		{"GET", "/v1/status?colour=red", "", 422, "unknown query parameter"},
@@ -201,6 +211,9 @@ func TestOperatorAPIs(t *testing.T) {
 		{"PUT", "/v1/tariffs", flatTariff, 200, `"id":"flat"`},
 		{"PUT", "/v1/tariffs", strings.Replace(flatTariff, "0.27", "0.28", 1), 409, "rebound"},
 		{"PUT", "/v1/tariffs", `{}`, 422, "tariff"},
+		{"PUT", "/v1/series", prices, 200, `"minutes":60`},
+		{"PUT", "/v1/series", strings.NewReplacer("2100", "2020", "spot", "past").Replace(prices), 422, "before they apply"},
+		{"PUT", "/v1/series", `{}`, 422, "price series"},
 		{"GET", "/v1/tariffs", "", 200, `"currency":"CHF"`},
 		{"GET", "/v1/tariffs/flat", "", 200, `"document":{`},
 		{"GET", "/v1/tariffs/steep", "", 404, "was not put"},

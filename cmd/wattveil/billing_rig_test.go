@@ -51,7 +51,8 @@ func newBillingRig(t *testing.T, meters, days int) *billingRig {
 	r.do("ttp", "init", "--dir", "ttp", "--name", "example-trust", "--listen", "127.0.0.1:"+port, "--url", "https://"+r.valve.address(), "--metrics", "")
 	r.do("utility", "init", "--dir", "utility", "--name", "example-energy", "--metrics", "", "--bill-page", "https://portal.example/check")
 	r.write("utility.crt", r.do("utility", "authority", "--dir", "utility"))
-	r.do("ttp", "utility", "add", "example-energy", "--ca", "utility.crt", "--out", "invitation.json", "--dir", "ttp")
+	r.write("gate.json", `{"retroactive": true}`) // the readings are older than the tariff
+	r.do("ttp", "utility", "add", "example-energy", "--ca", "utility.crt", "--gate", "gate.json", "--out", "invitation.json", "--dir", "ttp")
 	r.do("utility", "peer", "add", "--invitation", "invitation.json", "--dir", "utility")
 	r.serveTTP()
 	r.do("utility", "enrol", "--dir", "utility")

@@ -64,7 +64,7 @@ func utilityRole() *role {
 
 func ttpRole() *role {
 	return &role{name: peer.RoleTTP, what: "TTP", files: []string{
-		"authority.crt", "authority.key", "server.crt", "server.key", "seal.key", "root.key", "bill.key", "ttp.db", "readings",
+		"authority.crt", "authority.key", "server.crt", "server.key", "seal.key", "root.key", "ttp.db", "readings", "log",
 	}, settings: append([]config.Setting{
 		{Key: "name", Help: "the organisation, as in its certificates; fixed by init"},
 		{Key: "listen", Default: "127.0.0.1:8450", Help: "address to serve utilities on"},
@@ -75,6 +75,7 @@ func ttpRole() *role {
 		{Key: "portal.url", Help: "where consumers reach the portal: https://HOST, or http://localhost:PORT"},
 		{Key: "portal.certificate", Help: "file with the portal's certificate chain (PEM); empty if a proxy on this machine has it"},
 		{Key: "portal.key", Help: "file with the certificate's private key (PEM)"},
+		{Key: "bill_key_overlap", Default: "168h", Help: "from publishing a new bill key to signing with it"},
 	}, commonSettings("127.0.0.1:9450")...)}
 }
 
@@ -141,11 +142,12 @@ type ttpConfig struct {
 	EpochLifetime time.Duration `koanf:"epoch_lifetime"`
 	MaxExchanges  int           `koanf:"max_exchanges"`
 	Portal        portalConfig  `koanf:"portal"`
+	KeyOverlap    time.Duration `koanf:"bill_key_overlap"`
 }
 
 func (c ttpConfig) check() error {
 	err := errors.Join(c.common.check(), address("listen", c.Listen), peer.ValidateURL(c.URL),
-		atLeast("epoch_lifetime", c.EpochLifetime, time.Hour))
+		atLeast("epoch_lifetime", c.EpochLifetime, time.Hour), atLeast("bill_key_overlap", c.KeyOverlap, time.Hour))
 	if c.EpochLifetime > 400*24*time.Hour {
 		err = errors.Join(err, fmt.Errorf("epoch_lifetime %v: want 400 days or less", c.EpochLifetime))
 	}

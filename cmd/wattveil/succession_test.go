@@ -29,7 +29,8 @@ wattveil ttp init --dir ttp --name example-trust --listen 127.0.0.1:8450 --url h
 wattveil utility init --dir utility --name example-energy --listen 127.0.0.1:8440 --url https://127.0.0.1:8440 \
     --interval 1s --pool-window 1s --enrol-every 1s
 wattveil utility authority --dir utility > utility.crt
-wattveil ttp utility add example-energy --ca utility.crt --out invitation.json --dir ttp
+echo '{"retroactive": true}' > gate.json # the readings are older than the tariff
+wattveil ttp utility add example-energy --ca utility.crt --gate gate.json --out invitation.json --dir ttp
 wattveil utility peer add --invitation invitation.json --dir utility
 wattveil ttp serve --dir ttp &
 wattveil utility serve --dir utility & server=$!

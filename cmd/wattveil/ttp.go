@@ -31,7 +31,7 @@ of serve.
 The other commands act on the server that runs in the folder, over a socket in
 it, or on the folder itself when no server runs.`
 	p.dirFlag(cmd)
-	cmd.AddCommand(p.newInit(), p.newAuthority(), p.newTTPServe(), p.newTTPStatus(), p.newTTPUtility(), p.newTTPPeer())
+	cmd.AddCommand(p.newInit(), p.newAuthority(), p.newTTPServe(), p.newTTPStatus(), p.newTTPUtility(), p.newTTPPeer(), p.newTTPBillKey())
 	return cmd
 }
 
@@ -62,7 +62,7 @@ func (p *party) openTTP(ctx context.Context, cfg ttpConfig, log *slog.Logger, m 
 	}
 	c := ttp.Config{
 		Dir: p.dir, Name: cfg.Name, Readings: o.store, Authority: l.authority, Identity: l.identity, Log: log,
-		EpochLifetime: cfg.EpochLifetime, MaxExchanges: cfg.MaxExchanges,
+		EpochLifetime: cfg.EpochLifetime, MaxExchanges: cfg.MaxExchanges, BillKeyOverlap: cfg.KeyOverlap,
 	}
 	if m != nil {
 		c.Refused, c.BatchTook = m.Refused, m.BatchTook
@@ -234,12 +234,12 @@ func utilityRows(list []api.Utility) [][]string {
 
 func (p *party) newTTPUtility() *cobra.Command {
 	cmd := group("utility", "Let utilities in")
-	cmd.AddCommand(p.newTTPUtilityAdd(), p.newTTPUtilityRemove(), p.newTTPUtilityList())
+	cmd.AddCommand(p.newTTPUtilityAdd(), p.newTTPUtilityGate(), p.newTTPUtilityRemove(), p.newTTPUtilityList())
 	return cmd
 }
 
 func (p *party) newTTPUtilityAdd() *cobra.Command {
-	var ca, out string
+	var ca, out, gateFile string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "add ORG --ca FILE --out FILE",
@@ -250,12 +250,16 @@ TTP gives it a number, under which it keeps all that is the utility's.
 --ca is the file authority.crt of the utility's folder, and --out the invitation
 that "wattveil utility peer add" reads: the TTP's address, authority and root
 key. Neither is secret, but who can change one on the way can take the other's
-place: hand them over in person, or compare fingerprints.`,
+place: hand them over in person, or compare fingerprints.
+
+--gate sets the limits of the utility's disclosure gate; see
+"wattveil ttp utility gate --help". They are public.`,
 		Example: "  wattveil ttp utility add example-energy --ca utility-authority.crt --out invitation.json --dir ttp",
 		Args:    oneName("ORG"),
 	}
 	cmd.Flags().StringVar(&ca, "ca", "", "`file` with the certificate of the utility's authority")
 	cmd.Flags().StringVar(&out, "out", "", "`file` to write, which must not exist")
+	cmd.Flags().StringVar(&gateFile, "gate", "", "`file` with the limits of the disclosure gate (default: those of the specification)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON: the utility's name and number")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if ca == "" {
@@ -267,7 +271,19 @@ place: hand them over in person, or compare fingerprints.`,
 		if err := checkNew(out); err != nil {
 			return err
 		}
-		return p.addUtility(cmd, peer.Name{Org: args[0], Role: peer.RoleUtility}, ca, out, asJSON)
+		limits, err := readGate(cmd, "gate", gateFile)
+		if err != nil {
+			return err
+		}
+		if err := p.addUtility(cmd, peer.Name{Org: args[0], Role: peer.RoleUtility}, ca, out, asJSON); err != nil || limits == nil {
+			return err
+		}
+		return p.ask(p.ttpClient, func(ctx context.Context, c *operator.Client, w io.Writer) error {
+			if asJSON {
+				w = io.Discard
+			}
+			return setGate(ctx, c, w, args[0], limits, false)
+		})(cmd, args)
 	}
 	return cmd
 }

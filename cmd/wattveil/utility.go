@@ -30,7 +30,7 @@ The other commands act on the server that runs in the folder, over a socket in
 it, or on the folder itself when no server runs.`
 	p.dirFlag(cmd)
 	cmd.AddCommand(p.newInit(), p.newAuthority(), p.newUtilityServe(), p.newUtilityStatus(), p.newUtilityCollector(),
-		p.newUtilityPeer(), p.newUtilityEnrol(), p.newUtilityMeter(), p.newUtilityTariff(), p.newUtilityBill())
+		p.newUtilityPeer(), p.newUtilityEnrol(), p.newUtilityMeter(), p.newUtilityTariff(), p.newUtilitySeries(), p.newUtilityBill())
 	return cmd
 }
 

@@ -227,11 +227,16 @@ func (w *world) serveUtility(name string, names utility.Names) *serving {
 	return w.serve(p.dir, func(ctx context.Context, out, logs io.Writer) error { return p.serveUtility(ctx, cfg, out, logs) })
 }
 
-// introduce has a utility and a TTP exchange what their operators would.
+// introduce has a utility and a TTP exchange what their operators would. The TTP
+// makes bills of readings that are older than their tariff.
 func (w *world) introduce(u, t *site) {
 	w.Helper()
 	invitation := w.path(u.name + "-at-" + t.name + ".json")
-	w.do("ttp", "utility", "add", u.name, "--ca", filepath.Join(u.dir, "authority.crt"), "--out", invitation, "--dir", t.dir)
+	limits := w.path("gate.json")
+	if err := os.WriteFile(limits, []byte(`{"retroactive": true}`), 0o600); err != nil {
+		w.Fatal(err)
+	}
+	w.do("ttp", "utility", "add", u.name, "--ca", filepath.Join(u.dir, "authority.crt"), "--gate", limits, "--out", invitation, "--dir", t.dir)
 	w.do("utility", "peer", "add", "--invitation", invitation, "--dir", u.dir)
 }
 

@@ -102,6 +102,7 @@ func register(mux *http.ServeMux, cfg Config) huma.API {
 	huma.Register(h, operation("status", http.MethodGet, "/v1/status", "How the TTP does"), a.status)
 	huma.Register(h, operation("add-utility", http.MethodPost, "/v1/utilities", "Let a utility in, or give a known one another authority"), a.addUtility)
 	huma.Register(h, operation("remove-utility", http.MethodDelete, "/v1/utilities/{org}", "Refuse a utility from now on"), a.removeUtility)
+	a.registerGate(h)
 	return h
 }
 

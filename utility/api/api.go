@@ -68,6 +68,7 @@ func register(mux *http.ServeMux, cfg Config) huma.API {
 	a.registerParties(h)
 	a.registerMeters(h)
 	a.registerBilling(h)
+	a.registerSeries(h)
 	return h
 }
 

@@ -53,6 +53,9 @@ type MeterBill struct {
 	JWS       string     `json:"jws,omitempty" doc:"as the TTP signed it"`
 	Salt      string     `json:"salt,omitempty" doc:"with which anyone can tell that the bill is of this pseudonym"`
 	Document  *bill.Bill `json:"bill,omitempty" doc:"what was signed"`
+	// Correction: it replaces the bill of the same meter, tariff and period.
+	Correction bool            `json:"correction,omitempty" doc:"it replaces the bill with the same names"`
+	Proven     json.RawMessage `json:"document,omitempty" doc:"the bill with the proof that the TTP's log has it, for wattveil bill verify"`
 }
 
 // BillList is bills in the order that was asked for.
@@ -132,7 +135,7 @@ func (a *api) runBills(ctx context.Context, in *struct{ Body RunBills }) (*outpu
 	if !r.From.Before(r.To) {
 		return nil, refused(fmt.Errorf("the period from %s to %s is empty", r.From.Format(time.RFC3339), r.To.Format(time.RFC3339)))
 	}
-	run := billRun{api: a, tariff: r.Tariff, keys: verifier{a.cfg.Utility, make(map[string]bill.KeySet)}}
+	run := billRun{api: a, tariff: r.Tariff, to: r.To, keys: verifier{a.cfg.Utility, make(map[string]bill.KeySet)}}
 	named := make(map[string]bool)
 	for _, name := range r.Meters {
 		if named[name] {
@@ -153,6 +156,7 @@ func (a *api) runBills(ctx context.Context, in *struct{ Body RunBills }) (*outpu
 type billRun struct {
 	api    *api
 	tariff string
+	to     time.Time
 	keys   verifier
 	out    []MeterBill
 	kept   int        // of out, from an earlier run
@@ -165,8 +169,11 @@ type openBill struct {
 	place int
 }
 
-// period names the time of a bill.
-type period struct{ from, to int64 }
+// period names the time of a bill, and what ends with it.
+type period struct {
+	from, to int64
+	ends     utility.EndsWith
+}
 
 // add finds what there is to bill of a meter.
 func (r *billRun) add(ctx context.Context, name string, from, to time.Time) error {
@@ -200,7 +207,10 @@ func (r *billRun) ask(ctx context.Context) error {
 	var order []period
 	byPeriod := make(map[period][]openBill)
 	for _, b := range r.open {
-		p := period{b.From.Unix(), b.To.Unix()}
+		p := period{from: b.From.Unix(), to: b.To.Unix()}
+		if b.To.Before(r.to) { // the tenant moved out: the bill may be short
+			p.ends = utility.EndsTenancy
+		}
 		if byPeriod[p] == nil {
 			order = append(order, p)
 		}
@@ -214,7 +224,7 @@ func (r *billRun) ask(ctx context.Context) error {
 			meters = append(meters, b.Pseudonym)
 		}
 		first := byPeriod[p][0]
-		billed, err := r.api.cfg.Utility.RunBills(ctx, meters, r.tariff, first.From, first.To)
+		billed, err := r.api.cfg.Utility.RunLastBills(ctx, meters, r.tariff, first.From, first.To, p.ends)
 		if err != nil {
 			return err
 		}
@@ -222,10 +232,14 @@ func (r *billRun) ask(ctx context.Context) error {
 			o := &r.out[place[b.Pseudonym]]
 			if b.Err != nil {
 				o.fail(b.Err)
+				o.Rule = b.Rule
 				continue
 			}
 			document := b.Bill
 			o.JWS, o.Salt, o.Document = b.JWS, b.Salt.String(), &document
+			if o.Proven, err = b.Document.Text(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -259,7 +273,10 @@ func (v *verifier) describe(ctx context.Context, k utility.KeptBill) MeterBill {
 		out.fail(fmt.Errorf("bill that was kept: %w", err))
 		return out
 	}
-	out.JWS, out.Salt, out.Document = k.JWS, k.Salt.String(), document
+	out.JWS, out.Salt, out.Document, out.Correction = k.JWS, k.Salt.String(), document, k.Correction
+	if out.Proven, err = k.Document.Text(); err != nil {
+		out.fail(fmt.Errorf("bill that was kept: %w", err))
+	}
 	return out
 }
 
