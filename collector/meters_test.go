@@ -3,7 +3,9 @@ package collector_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"strings"
@@ -150,7 +152,7 @@ func TestFullQueue(t *testing.T) {
 	f.admit(t)
 	c := dial(t, f.serve(t), password)
 	for f.queue.Len() < 100 {
-		f.hold(t, "x")
+		f.hold(t, fmt.Sprint("x", f.queue.Len()))
 	}
 	if err := c.Publish(t.Context(), frame(meter, "y")); !errors.Is(err, link.ErrRefused) || !strings.Contains(err.Error(), "0x97") {
 		t.Errorf("Publish into a full queue: %v", err)
@@ -161,6 +163,42 @@ func TestFullQueue(t *testing.T) {
 	}
 	if s := f.Stats(); s.Full != 1 || s.Held != 1 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// A meter that gets no answer publishes its M1 again and again. While the
+// utility is away, each frame takes one place in the queue, however often it
+// comes, and another frame finds room.
+func TestRepeatsTakeOnePlace(t *testing.T) {
+	f := open(t, nil)
+	f.admit(t)
+	c := dial(t, f.serve(t), password)
+	sent := make([][]byte, 0, 4)
+	for _, kind := range []struct {
+		t    wire.Type
+		size int
+	}{{wire.TypeM1, 200}, {wire.TypeM3, 74}, {wire.TypeRegister, 99}} {
+		b := make([]byte, kind.size)
+		b[0] = byte(kind.t)
+		binary.BigEndian.PutUint64(b[1:], uint64(meter))
+		sent = append(sent, b)
+	}
+	sent = append(sent, frame(meter, "data"))
+	for range 30 { // 120 frames, and the queue has room for 100
+		for _, b := range sent {
+			if err := c.Publish(t.Context(), b); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := f.queue.Len(); n != len(sent) {
+		t.Errorf("the queue has %d frames, want %d", n, len(sent))
+	}
+	if got := f.forward(t); got.Frames != len(sent) || got.Durable != len(sent) {
+		t.Errorf("forwarded %+v, want %d frames", got, len(sent))
+	}
+	if err := c.Publish(t.Context(), sent[0]); err != nil || f.queue.Len() != 1 {
+		t.Errorf("a frame that was answered comes again: %v, %d frames in the queue, want 1", err, f.queue.Len())
 	}
 }
 

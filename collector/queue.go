@@ -22,7 +22,8 @@ type Item struct {
 // goroutines at once.
 type Queue interface {
 	// Put is durable when it returns nil: the meter is told that its frame is
-	// held, and forgets it. It returns [ErrFull] when there is no room.
+	// held, and forgets it. Of a frame that the queue has from this meter it
+	// keeps no other. It returns [ErrFull] when there is no room.
 	Put(id wattveil.MeterID, frame []byte) error
 	// Items returns the oldest items with a number above after: at most max,
 	// of which the frames have at most maxBytes bytes together.

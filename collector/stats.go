@@ -7,7 +7,7 @@ import (
 
 // Stats is what a collector has done since it was opened, and what it has now.
 type Stats struct {
-	Held   uint64 // frames made durable and acknowledged
+	Held   uint64 // frames acknowledged, each time that they came
 	Queued int    // frames in the queue now
 
 	// Frames refused, by reason.

@@ -145,7 +145,7 @@ func collectorSamples(c *collector.Collector, q *queue.Queue, id *peer.Identity)
 		})
 		const helpFrames = "Frames of meters that were not taken, by reason."
 		list = append(list,
-			counter("held_total", "Frames made durable and acknowledged.", s.Held),
+			counter("held_total", "Frames acknowledged, each time that they came.", s.Held),
 			labelled(counter("not_taken_total", helpFrames, s.Malformed), "reason", "malformed"),
 			labelled(counter("not_taken_total", helpFrames, s.Full), "reason", "full"),
 			labelled(counter("not_taken_total", helpFrames, s.Failed), "reason", "disk"),

@@ -109,7 +109,8 @@ func versionKey() []byte { return []byte{kindMeta, 'v'} }
 func stateKey() []byte   { return []byte{kindMeta, 'n'} }
 
 // load checks the layout's version and counts what is there. It begins a queue
-// in an empty database.
+// in an empty database. All that is there is durable: the engine writes what it
+// finds in its log to its tables before it is open.
 func (q *Queue) load() error {
 	version, err := q.meta(versionKey())
 	if err != nil {
@@ -128,17 +129,20 @@ func (q *Queue) load() error {
 	err = q.scan(kindItem, 0, func(seq uint64, value []byte) (bool, error) {
 		q.frames.Add(1)
 		q.bytes.Add(int64(len(value) - itemHead))
+		q.index.add(entry{q.index.hash(value), seq})
 		q.next = max(q.next, seq+1)
 		return true, nil
 	})
 	if err != nil {
 		return err
 	}
-	return q.scan(kindQuarantine, 0, func(seq uint64, _ []byte) (bool, error) {
+	err = q.scan(kindQuarantine, 0, func(seq uint64, _ []byte) (bool, error) {
 		q.quarantined.Add(1)
 		q.next = max(q.next, seq+1)
 		return true, nil
 	})
+	q.synced = q.next - 1
+	return err
 }
 
 func (q *Queue) loadState() error {

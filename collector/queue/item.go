@@ -21,7 +21,8 @@ const (
 
 const (
 	keyLen   = 1 + 8
-	itemHead = 8 + 8 // time and ID_SM
+	itemTime = 8
+	itemHead = itemTime + 8 // and ID_SM
 )
 
 // errCorrupt marks an error about stored bytes that cannot be decoded.

@@ -17,6 +17,9 @@
 // Numbers begin at 1 and never restart: the batch that removes items also
 // stores the next free number, so that either both or neither survive a crash,
 // and the highest number in use tells the rest.
+//
+// A meter publishes a frame again until it has its answer. The queue keeps one
+// of each: an index in memory, made anew by [Open], finds it.
 package queue
 
 import (
@@ -95,6 +98,8 @@ type Queue struct {
 	settling sync.Mutex // one Settle at a time; taken before write
 	write    sync.Mutex // gives numbers and log the same order
 	next     uint64     // the next free number; guarded by write
+	synced   uint64     // the highest number whose item is durable, and so are all below; guarded by write
+	index    index      // of the items; guarded by write
 	failed   error      // why nothing can be written any more; guarded by write
 	wedged   bool       // the engine stopped in the middle of a write; guarded by write
 }
@@ -105,7 +110,7 @@ var _ collector.Queue = (*Queue)(nil)
 // is none. One process at a time can have a folder open.
 func Open(dir string, o Options) (*Queue, error) {
 	o.setDefaults()
-	q := &Queue{dir: dir, opts: o}
+	q := &Queue{dir: dir, opts: o, index: newIndex()}
 	if err := q.open(); err != nil {
 		return nil, fmt.Errorf("open the queue in %s: %w", dir, err)
 	}
@@ -135,7 +140,7 @@ func (q *Queue) open() (err error) {
 }
 
 // Put implements [collector.Queue]. Puts that run at once share one sync of
-// the disk. After a failure of the disk's log every call returns that failure
+// the disk, and a frame that is durable already costs none. After a failure of the disk's log every call returns that failure
 // until the queue is opened again.
 func (q *Queue) Put(id wattveil.MeterID, frame []byte) error {
 	if err := q.enter(); err != nil {
@@ -146,40 +151,55 @@ func (q *Queue) Put(id wattveil.MeterID, frame []byte) error {
 		return fmt.Errorf("queue a frame of %d bytes: want 1 to %d", len(frame), maxFrame)
 	}
 	b := q.db.NewBatch()
-	if err := q.append(b, id, frame); err != nil {
+	seq, err := q.append(b, appendItem(make([]byte, 0, itemHead+len(frame)), q.opts.Now(), id, frame))
+	if err != nil {
 		return err
 	}
-	if err := b.SyncWait(); err != nil {
-		q.write.Lock()
-		defer q.write.Unlock()
+	if b.Empty() {
+		return b.Close() // a repeat of what is durable
+	}
+	err = b.SyncWait()
+	q.write.Lock()
+	defer q.write.Unlock()
+	if err != nil {
 		return q.fail(err)
 	}
+	q.synced = max(q.synced, seq)
 	return b.Close()
 }
 
-// append gives a frame its number and its place in the log. The sync is waited
-// for outside, where other frames are appended meanwhile.
-func (q *Queue) append(b *pebble.Batch, id wattveil.MeterID, frame []byte) error {
+// append gives an item its number and its place in the log, or finds that it
+// has them. The sync is waited for outside, where other items are appended
+// meanwhile.
+func (q *Queue) append(b *pebble.Batch, value []byte) (seq uint64, err error) {
+	hash := q.index.hash(value)
 	q.write.Lock()
 	defer q.write.Unlock()
 	if q.failed != nil {
-		return q.failed
+		return 0, q.failed
 	}
-	size := int64(len(frame))
+	if seq, err = q.find(hash, value); err != nil {
+		return 0, err
+	}
+	if seq != 0 {
+		return seq, q.repeat(b, seq)
+	}
+	size := int64(len(value) - itemHead)
 	if q.frames.Load() >= int64(q.opts.MaxFrames) || q.bytes.Load()+size > q.opts.MaxBytes {
-		return collector.ErrFull
+		return 0, collector.ErrFull
 	}
-	value := appendItem(make([]byte, 0, itemHead+len(frame)), q.opts.Now(), id, frame)
-	if err := b.Set(itemKey(kindItem, q.next), value, nil); err != nil {
-		return fmt.Errorf("queue a frame: %w", err)
+	seq = q.next
+	if err := b.Set(itemKey(kindItem, seq), value, nil); err != nil {
+		return 0, fmt.Errorf("queue a frame: %w", err)
 	}
 	if err := q.guard(func() error { return q.db.ApplyNoSyncWait(b, pebble.Sync) }); err != nil {
-		return err
+		return 0, err
 	}
 	q.next++
 	q.frames.Add(1)
 	q.bytes.Add(size)
-	return nil
+	q.index.add(entry{hash, seq})
+	return seq, nil
 }
 
 // guard runs a write and turns the engine's panic into an error: it panics if

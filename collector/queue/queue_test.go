@@ -2,6 +2,7 @@ package queue
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -316,10 +318,10 @@ func busy(t *testing.T, q *Queue, fs *vfs.MemFS, rng *rand.Rand) (held []string,
 	crashAt := 50 + rng.IntN(150)
 	crash := make(chan struct{})
 	var wg sync.WaitGroup
-	for i := range 4 {
+	for i := range 8 {
 		wg.Go(func() {
 			for j := range 60 {
-				frame := fmt.Sprintf("%d-%d", i, j)
+				frame := fmt.Sprintf("%d-%d", i/2, j) // two put the same
 				if err := q.Put(meter, []byte(frame)); err != nil {
 					t.Error(err)
 				}
@@ -512,10 +514,12 @@ func BenchmarkPut(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer func() { _ = q.Close() }()
-	frame := make([]byte, 454)
+	var number atomic.Uint64
 	b.SetParallelism(64)
 	b.RunParallel(func(pb *testing.PB) {
+		frame := make([]byte, 454)
 		for pb.Next() {
+			binary.BigEndian.PutUint64(frame, number.Add(1)) // each frame is another one
 			if err := q.Put(meter, frame); err != nil && !errors.Is(err, collector.ErrFull) {
 				b.Error(err)
 			}

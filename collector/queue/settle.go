@@ -34,6 +34,7 @@ type settlement struct {
 	frames, bytes int64 // that leave the queue
 	quarantined   int64 // of which these go to the quarantine
 	discarded     int64 // that fall out of the quarantine
+	gone          []entry
 }
 
 // remove takes what the queue holds of the numbers given out of it.
@@ -46,7 +47,7 @@ func (q *Queue) remove(deleted, quarantined []uint64) (err error) {
 	s := settlement{batch: q.db.NewBatch()}
 	never := sorted(quarantined)
 	for _, seq := range never {
-		if err := s.remove(it, seq, true); err != nil {
+		if err := q.take(&s, it, seq, true); err != nil {
 			return err
 		}
 	}
@@ -54,14 +55,15 @@ func (q *Queue) remove(deleted, quarantined []uint64) (err error) {
 		if _, both := slices.BinarySearch(never, seq); both {
 			continue
 		}
-		if err := s.remove(it, seq, false); err != nil {
+		if err := q.take(&s, it, seq, false); err != nil {
 			return err
 		}
 	}
 	return q.commit(&s)
 }
 
-func (s *settlement) remove(it *pebble.Iterator, seq uint64, keep bool) error {
+// take adds the removal of an item to a settlement.
+func (q *Queue) take(s *settlement, it *pebble.Iterator, seq uint64, keep bool) error {
 	key := itemKey(kindItem, seq)
 	if !it.SeekGE(key) {
 		return it.Error()
@@ -72,6 +74,7 @@ func (s *settlement) remove(it *pebble.Iterator, seq uint64, keep bool) error {
 	}
 	s.frames++
 	s.bytes += int64(len(value) - itemHead)
+	s.gone = append(s.gone, entry{q.index.hash(value), seq})
 	if keep {
 		s.quarantined++
 		if err := s.batch.Set(itemKey(kindQuarantine, seq), value, nil); err != nil {
@@ -127,6 +130,7 @@ func (q *Queue) commit(s *settlement) error {
 	q.bytes.Add(-s.bytes)
 	q.quarantined.Add(s.quarantined - s.discarded)
 	q.discarded.Store(discarded)
+	q.index.remove(s.gone)
 	return s.batch.Close()
 }
 
