@@ -21,7 +21,7 @@ import (
 
 // Config says how a meter reaches its collectors.
 type Config struct {
-	Brokers  []string // mqtt:// or mqtts:// addresses, tried in turn
+	Brokers  []string // mqtt:// or mqtts:// addresses, tried in turn; one that refuses frames for long is left for another
 	ID       wattveil.MeterID
 	Password string
 	// Authority signs the certificates of collectors, which name Domain as
@@ -72,6 +72,7 @@ type Client struct {
 	downlink chan []byte
 
 	takenOver atomic.Uint64
+	turns     turns
 
 	mu         sync.Mutex
 	ready      chan struct{}      // closed while subscribed
@@ -103,6 +104,7 @@ func Dial(cfg Config) (*Client, error) {
 		ready:      make(chan struct{}),
 		session:    ctx,
 		disconnect: func() {},
+		turns:      turns{of: make([]turn, len(urls))},
 	}
 	c.conn, err = autopaho.NewConnection(ctx, c.pahoConfig(urls))
 	if err != nil {
@@ -134,6 +136,7 @@ func (c *Client) pahoConfig(urls []*url.URL) autopaho.ClientConfig {
 	return autopaho.ClientConfig{
 		ServerUrls:           urls,
 		TlsCfg:               c.cfg.tlsConfig(),
+		AttemptConnection:    c.attempt(urls),
 		KeepAlive:            keepAliveSeconds,
 		ConnectPacketBuilder: c.connect,
 		ConnectTimeout:       connectTimeout,
@@ -161,6 +164,7 @@ func (c *Client) backoff() func(attempt int) time.Duration {
 	again := autopaho.NewExponentialBackoff(minBackoff, maxBackoff, firstBackoff, backoffFactor)
 	first, seen := true, uint64(0) // one goroutine asks
 	return func(attempt int) time.Duration {
+		c.turns.begin(attempt)
 		switch {
 		case attempt > 0:
 			return again(attempt)
@@ -186,6 +190,9 @@ func upTo(d time.Duration) time.Duration {
 
 // notConnected keeps why, for whoever waits.
 func (c *Client) notConnected(err error) {
+	if errors.Is(err, errAside) {
+		return // the next pass tries it
+	}
 	c.cfg.Log.Debug("no connection to the collector", "meter", c.cfg.ID)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -319,15 +326,13 @@ func (c *Client) Publish(ctx context.Context, frame []byte) error {
 		return fmt.Errorf("%w: %w", ErrNotAcknowledged, err)
 	}
 	// No acknowledgement comes over a connection that is lost.
-	defer context.AfterFunc(c.present(), cancel)()
+	session := c.present()
+	defer context.AfterFunc(session, cancel)()
 	ack, err := c.conn.Publish(ctx, &paho.Publish{QoS: 1, Topic: UpTopic(c.cfg.ID), Payload: frame})
-	if ack != nil && ack.ReasonCode >= 0x80 {
-		return fmt.Errorf("%w: reason code %#x", ErrRefused, ack.ReasonCode)
-	}
-	if err != nil {
+	if err != nil && (ack == nil || ack.ReasonCode < reasonUnspecified) {
 		return fmt.Errorf("%w: %w", ErrNotAcknowledged, err)
 	}
-	return nil
+	return c.acknowledged(session, ack.ReasonCode)
 }
 
 // Receive delivers frames for this meter.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -134,6 +135,89 @@ func TestClientTriesEachBroker(t *testing.T) {
 	publish(t, c, "frame")
 	if k.taken() != "frame" {
 		t.Errorf("the second broker took %q", k.taken())
+	}
+}
+
+// full is a collector that has no room while it is full, and counts what and
+// whom it saw.
+type full struct {
+	taker
+	full              atomic.Bool
+	refused, connects atomic.Int64
+}
+
+func (f *full) serve(t *testing.T) string {
+	t.Helper()
+	l := listen(t, "127.0.0.1:0")
+	b, err := broker.Serve(l, broker.Config{
+		Authenticate: func(wattveil.MeterID, string) bool { f.connects.Add(1); return true },
+		Receive: func(id wattveil.MeterID, frame []byte) error {
+			if f.full.Load() {
+				f.refused.Add(1)
+				return broker.ErrFull
+			}
+			return f.receive(id, frame)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	return "mqtt://" + l.Addr().String()
+}
+
+// publishUntil publishes a frame until it is taken or the condition holds.
+func publishUntil(t *testing.T, c *link.Client, frame string, done func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	for c.Publish(ctx, []byte(frame)) != nil && !done() {
+		if ctx.Err() != nil {
+			t.Fatalf("%s is on its way for %v", frame, deadline)
+		}
+	}
+}
+
+// A meter whose collector stays full hands its frames to the other one, each
+// once, and stays there. While that one is full too, it does not go back and
+// forth.
+func TestClientLeavesAFullBroker(t *testing.T) {
+	var first, second full
+	first.full.Store(true)
+	c := dial(t, first.serve(t), second.serve(t))
+	never := func() bool { return false }
+	for _, frame := range []string{"one", "two", "three"} {
+		publishUntil(t, c, frame, never)
+	}
+	if got := second.taken(); got != "one two three" || first.taken() != "" {
+		t.Errorf("the collectors took %q and %q", first.taken(), got)
+	}
+	second.full.Store(true)
+	publishUntil(t, c, "four", func() bool { return second.refused.Load() >= 30 })
+	second.full.Store(false)
+	publishUntil(t, c, "four", never)
+	if got := second.taken(); got != "one two three four" || first.taken() != "" {
+		t.Errorf("the collectors took %q and %q", first.taken(), got)
+	}
+	if a, b := first.connects.Load(), second.connects.Load(); a != 1 || b != 1 {
+		t.Errorf("%d connections to the first collector and %d to the second, want one each", a, b)
+	}
+}
+
+// A meter whose other collector is gone stays with the full one.
+func TestClientComesBackToAFullBroker(t *testing.T) {
+	var only full
+	only.full.Store(true)
+	gone := listen(t, "127.0.0.1:0")
+	if err := gone.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, only.serve(t), "mqtt://"+gone.Addr().String())
+	publishUntil(t, c, "frame", func() bool { return only.connects.Load() == 2 && only.refused.Load() >= 10 })
+	only.full.Store(false)
+	publishUntil(t, c, "frame", func() bool { return false })
+	if only.taken() != "frame" || only.connects.Load() != 2 {
+		t.Errorf("took %q in %d connections, want one frame in two", only.taken(), only.connects.Load())
 	}
 }
 
