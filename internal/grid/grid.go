@@ -54,8 +54,11 @@ type Config struct {
 	Names utility.Names         // random if nil
 	Rand  func(i int) io.Reader // of household i's register bases; random if nil
 	Place func(i int) int       // collector of household i; i modulo Collectors if nil
-	FS    func(party string) vfs.FS
-	Log   func(party string) *slog.Logger
+	// Pin is the fingerprint that the meter of household i is pinned to, nil for
+	// none, given that of the TTP's root, to which all are pinned if it is nil.
+	Pin func(i int, root [32]byte) *[32]byte
+	FS  func(party string) vfs.FS
+	Log func(party string) *slog.Logger
 	// PoolWindow is how long the utility waits for a collector that does not
 	// post, real time; 2 s if zero.
 	PoolWindow  time.Duration
@@ -140,6 +143,9 @@ func Open(ctx context.Context, cfg Config) (*Grid, error) {
 	if cfg.Place == nil {
 		cfg.Place = func(i int) int { return i % cfg.Collectors }
 	}
+	if cfg.Pin == nil {
+		cfg.Pin = func(_ int, root [32]byte) *[32]byte { return &root }
+	}
 	if cfg.Link == nil {
 		cfg.Link = func(_ int, _ provision.Record, inner meter.Link) meter.Link { return inner }
 	}
@@ -202,7 +208,7 @@ func (g *Grid) addMeters(ctx context.Context) error {
 	records := make([]provision.Record, 0, len(g.cfg.Households))
 	for i := range g.cfg.Households {
 		broker := "mqtt://" + g.collectors[g.cfg.Place(i)].address
-		added, err := g.utility.role.AddMeters(ctx, 1, []string{broker}, &root)
+		added, err := g.utility.role.AddMeters(ctx, 1, []string{broker}, g.cfg.Pin(i, root))
 		if err != nil {
 			return err
 		}
