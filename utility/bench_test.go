@@ -86,7 +86,10 @@ func TestNoAllocationPerMessage(t *testing.T) {
 			r.takeAll(work, tagger)
 		})
 	}
-	if few, many := cost(8), cost(808); many != few {
+	// One allocation a message would be 800 more. The count is the whole
+	// process's, and the rig has goroutines of its own: a slow run, as under the
+	// race detector, counts some of theirs.
+	if few, many := cost(8), cost(808); many-few > 80 {
 		t.Errorf("a post of 8 messages allocates %v times, one of 808 %v times", few, many)
 	}
 }

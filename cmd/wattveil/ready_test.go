@@ -89,7 +89,7 @@ func TestServeTwice(t *testing.T) {
 	for dir, want := range map[string]string{
 		trust.dir:            "a server runs in folder " + trust.dir + " already",
 		u.dir:                "a server runs in folder " + u.dir + " already",
-		collector:            "folder " + collector + ": another process is using it; end it or choose another folder",
+		collector:            "a server runs in folder " + collector + " already",
 		w.path("ttp-second"): "listen for utilities: listen tcp " + trust.listen + ": bind: address already in use; is another process using the address?",
 		w.path("utility-b"):  "listen for collectors: listen tcp " + u.listen + ": bind: address already in use; is another process using the address?",
 		w.path("south"):      "listen for meters: listen tcp " + address + ": bind: address already in use; is another process using the address?",
