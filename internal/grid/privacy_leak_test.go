@@ -19,6 +19,7 @@ import (
 // plant is a leak and the pair of runs that must show it.
 type plant struct {
 	name  string
+	world *world       // that of the test if nil
 	vary  func(*world) // what the party may not learn
 	extra func(*world) // done to both runs, after vary
 	leak  leak
@@ -39,7 +40,8 @@ func TestPlantedLeaks(t *testing.T) {
 	for _, l := range slices.Concat(leaksOfReadings(t), leaksOfPseudonyms(), leaksOfIdentities()) {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()
-			one, other := w.with(func(*world) {}), w.with(l.vary)
+			base := cmp.Or(l.world, w)
+			one, other := base.with(func(*world) {}), base.with(l.vary)
 			for _, w := range []*world{one, other} {
 				if l.extra != nil {
 					l.extra(w)
@@ -86,6 +88,13 @@ func leaksOfReadings(t *testing.T) []plant {
 				}
 			},
 			where: []string{"bills", "store utility.db bills", "traffic ttp utility"},
+		},
+		{
+			name:  "the estimated energy in an answer and a log, a day on an invoice",
+			world: newWorld(t, 1, 16).with(func(w *world) { w.late, w.bills = true, []int{7, 16} }), vary: otherLoads,
+			view:  func(t *testing.T, p *played) view { return utilityView(t, p).merge(p.logsOf(TTPOrg)) },
+			leak:  leak{behindTap: tellEstimates, invoice: printDay},
+			where: []string{"traffic ttp utility", "log ttp", "invoices"},
 		},
 		{ // by design: spec/threats.md section 5
 			name: "more than 65,535 Wh in an interval", vary: otherLoads, view: utilityView,

@@ -330,7 +330,7 @@ func plainCell(file string, c cell) string {
 	case "utility.db secret", "utility.db password_hash", "utility.db key_hash", "utility.db mu", "utility.db partial_key",
 		"utility.db root_key", "utility.db salt", "utility.db hashes",
 		"ttp.db secret", "ttp.db seed", "ttp.db salt", "ttp.db user_key", "ttp.db kgc", "ttp.db partial_key",
-		"ttp.db m1", "ttp.db m2", "ttp.db transcript", "ttp.db keys":
+		"ttp.db m1", "ttp.db m2", "ttp.db transcript", "ttp.db keys", "ttp.db digests":
 		if isBlob {
 			return length(raw)
 		}

@@ -10,13 +10,16 @@ import (
 // TestPairedRuns holds the table of who may learn what (spec/threats.md): what
 // a party may not learn is changed, and all that the party sees stays equal.
 func TestPairedRuns(t *testing.T) {
-	w := newWorld(t, 2, 7).with(func(w *world) { w.trouble = true })
+	w := newWorld(t, 2, 56).with(func(w *world) {
+		w.trouble, w.late, w.bills = true, true, []int{7, 14, 56}
+	})
 	runs := play(t, w, w.with(otherLoads), w.with(otherIdentities), w.with(otherPseudonyms))
 	first := runs[0]
 
 	t.Run("readings hidden from collectors and utility", func(t *testing.T) {
 		second := runs[1]
 		mustHaveMoved(t, first, second)
+		mustHaveCorrections(t, first)
 		mustEqual(t, utilityView(t, first), utilityView(t, second))
 		mustEqual(t, first.logsOf(TTPOrg), second.logsOf(TTPOrg))
 		mustEqual(t, first.logsOf("meter"), second.logsOf("meter"))

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/utility"
 )
 
 // view is what a party has seen, as lines in named sections, with all that the
@@ -107,7 +108,8 @@ func utilityView(t *testing.T, p *played) view {
 	p.logs(v, UtilityOrg)
 	p.files(t, v, UtilityOrg)
 	p.database(t, v, UtilityOrg, "utility.db")
-	for _, b := range p.bills {
+	p.invoices(t, v)
+	for _, b := range p.billed {
 		v.add("bills", "%s %s to %s: import %s export %s, %v, total %s %s, %s",
 			b.Pseudonym, b.From, b.To, b.ImportKWh, b.ExportKWh, b.Lines, b.Total, b.Currency, plainJWS(b.JWS))
 	}
@@ -306,6 +308,13 @@ func (p *played) look(ctx context.Context) error {
 	}
 	p.counts.add("counts utility", "%v", g.utilityRole().Refused())
 	p.counts.add("counts ttp", "%v", g.ttpRole().Refused())
+	var err error
+	if p.kept, err = g.utilityRole().Bills(ctx, utility.BillQuery{Limit: 1000}); err != nil {
+		return err
+	}
+	if p.keys, err = g.ttpRole().BillKeys(); err != nil {
+		return err
+	}
 	pseudonyms := slices.Clone(p.pseudonyms)
 	slices.Sort(pseudonyms)
 	for _, name := range pseudonyms {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,9 +18,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/bill"
+	"github.com/wattveil/wattveil/invoice"
 	"github.com/wattveil/wattveil/meter"
 	"github.com/wattveil/wattveil/provision"
 	"github.com/wattveil/wattveil/tariff"
+	"github.com/wattveil/wattveil/utility"
 	"github.com/wattveil/wattveil/wire"
 )
 
@@ -32,12 +36,13 @@ const (
 	worldCollectors = 3
 	worldZone       = "Europe/Zurich"
 	perDay          = 24 * 60 * 60 / int(testResolution)
-	coarseTick      = 6 * time.Hour // of the days on which meters hand over many readings at once
+	coarseHours     = 6 // between ticks, of the days on which meters hand over many readings at once
 )
 
 // world is one setting of the platform.
 type world struct {
-	fine, days int // days on which meters hand over every reading at once, and days in all
+	fine, days int   // days on which meters hand over every reading at once, and days in all
+	bills      []int // days after which bills are asked for; after the last one all is over
 	loads      [][]flow
 	ids        []wattveil.MeterID // of each household's meter
 	pseudonyms []wattveil.Pseudonym
@@ -46,6 +51,7 @@ type world struct {
 	terms      *tariff.Tariff
 	trouble    bool // have things go wrong, for what parties say then
 	outage     bool // of a collector, too
+	late       bool // have readings come after their bills
 	compact    bool // have the TTP's store compressed at the end
 	leak       leak
 }
@@ -58,6 +64,7 @@ type leak struct {
 	link      func(p *played, i int, r provision.Record, inner meter.Link) meter.Link
 	beforeTap meddler // where a server asks
 	behindTap meddler // where a server answers
+	invoice   func(p *played, home int, v *invoice.Invoice)
 }
 
 // played is a world's run and what came of it.
@@ -72,7 +79,9 @@ type played struct {
 	records []Record
 	lines   []logLine
 
-	bills  []BillReport
+	billed []BillReport
+	kept   []utility.KeptBill // by the utility
+	keys   bill.KeySet
 	queues view // collectors' queues at some moments
 	stored view // the TTP's store of readings
 	counts view // what the roles count
@@ -91,7 +100,7 @@ func newWorld(t *testing.T, fine, days int) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{fine: fine, days: days, terms: terms}
+	w := &world{fine: fine, days: days, bills: []int{days}, terms: terms}
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range worldHomes {
 		w.ids = append(w.ids, wattveil.MeterID(rng.Uint64()|1<<63))
@@ -117,7 +126,15 @@ func (w *world) start() time.Time {
 	return time.Date(2026, 3, 2, 0, 0, 0, 0, zone)
 }
 
-func (w *world) end() time.Time { return w.start().AddDate(0, 0, w.days) }
+func (w *world) end() time.Time { return w.day(w.days) }
+
+// day is when a day begins, the first being 0.
+func (w *world) day(n int) time.Time { return w.start().AddDate(0, 0, n) }
+
+// intervals is how many there are before a time.
+func (w *world) intervals(before time.Time) int {
+	return int(before.Sub(w.start()) / testResolution.Duration())
+}
 
 // drawLoads draws homes of many kinds: with a roof full of panels, with long
 // stretches of equal use, with uses that are easy to tell, and an empty one.
@@ -125,7 +142,7 @@ func (w *world) drawLoads() [][]flow {
 	rng := rand.New(rand.NewPCG(3, 4))
 	loads := make([][]flow, worldHomes)
 	for i := range loads {
-		loads[i] = make([]flow, w.days*perDay)
+		loads[i] = make([]flow, w.intervals(w.end()))
 		for k := range loads[i] {
 			f := &loads[i][k]
 			switch hour := k % perDay / 2; {
@@ -146,25 +163,47 @@ func (w *world) drawLoads() [][]flow {
 }
 
 // shuffled is the loads with import and export of each home mixed anew within
-// each day and band: other readings, the same bill lines.
+// each bill and band: other readings, the same bill lines. An estimate is in
+// proportion to what other days had at its hours: days that count for one are
+// turned round within their bands, but for their first interval, which a gap of
+// the day before ends with.
 func (w *world) shuffled() [][]flow {
 	rng := rand.New(rand.NewPCG(5, 6))
-	cursor := w.terms.Cursor()
 	loads := make([][]flow, len(w.loads))
 	for i := range loads {
-		loads[i] = append([]flow(nil), w.loads[i]...)
-		for day := range w.days {
-			slots := make(map[int][]int) // by band
-			for k := day * perDay; k < (day+1)*perDay; k++ {
-				band := cursor.Span(w.start().Unix() + int64(k)*int64(testResolution)).Band
-				slots[band] = append(slots[band], k)
+		loads[i] = slices.Clone(w.loads[i])
+	}
+	from := w.start()
+	for _, days := range w.bills {
+		to := w.day(days)
+		for _, slots := range w.byBand(from, to, func(at time.Time) bool { return !w.estimates(at) }) {
+			for _, load := range loads {
+				mixFlows(rng, load, slots)
 			}
-			for band := range w.terms.Bands() {
-				mixFlows(rng, loads[i], slots[band])
+		}
+		from = to
+	}
+	for day := range w.days {
+		for _, slots := range w.byBand(w.day(day).Add(testResolution.Duration()), w.day(day+1), w.estimates) {
+			for _, load := range loads {
+				turnFlows(load, slots)
 			}
 		}
 	}
 	return loads
+}
+
+// byBand are the intervals of a time that are wanted, by band.
+func (w *world) byBand(from, to time.Time, wanted func(time.Time) bool) [][]int {
+	cursor := w.terms.Cursor()
+	slots := make([][]int, w.terms.Bands())
+	for k := w.intervals(from); k < w.intervals(to); k++ {
+		at := w.start().Add(time.Duration(k) * testResolution.Duration())
+		if band := cursor.Span(at.Unix()).Band; wanted(at) {
+			slots[band] = append(slots[band], k)
+		}
+	}
+	return slots
 }
 
 func mixFlows(rng *rand.Rand, load []flow, slots []int) {
@@ -176,6 +215,12 @@ func mixFlows(rng *rand.Rand, load []flow, slots []int) {
 		a, b = slots[a], slots[b]
 		load[a].exp, load[b].exp = load[b].exp, load[a].exp
 	})
+}
+
+func turnFlows(load []flow, slots []int) {
+	for a, b := 0, len(slots)-1; a < b; a, b = a+1, b-1 {
+		load[slots[a]], load[slots[b]] = load[slots[b]], load[slots[a]]
+	}
 }
 
 // flowAt is the flow of household i in the interval that ends at a time.
@@ -262,15 +307,15 @@ func (w *world) config(p *played) Config {
 		if w.trouble {
 			inner = &troubledMeter{Link: inner, played: p, home: i, record: r, seen: make(map[wire.Type][]byte)}
 		}
+		if hours, ok := lateHours[i]; w.late && ok {
+			inner = &lateMeter{Link: inner, played: p, hours: hours}
+		}
 		if w.leak.link != nil {
 			return w.leak.link(p, i, r, inner)
 		}
 		return inner
 	}
-	cfg.BeforeTap, cfg.BehindTap = p.meddle(w.leak.beforeTap), p.meddle(w.leak.behindTap)
-	if w.trouble || w.outage {
-		cfg.BehindTap = p.meddle(troubled)
-	}
+	cfg.BeforeTap, cfg.BehindTap = p.meddle(w.leak.beforeTap), p.meddle(troubled)
 	return cfg
 }
 
@@ -366,7 +411,7 @@ func (p *played) stages(ctx context.Context) error {
 	if _, err := g.PutTariff(ctx, document); err != nil {
 		return err
 	}
-	for _, stage := range []func(context.Context) error{g.Ready, p.ticks, g.Drain, p.bill, p.look} {
+	for _, stage := range []func(context.Context) error{g.Ready, p.live, p.look} {
 		if err := stage(ctx); err != nil {
 			return err
 		}
@@ -374,40 +419,77 @@ func (p *played) stages(ctx context.Context) error {
 	return nil
 }
 
-// ticks plays all reading times: at first every one of them, then, as if meters
-// had been out of reach, some with many readings at once.
-func (p *played) ticks(ctx context.Context) error {
+// live plays the whole time and asks for each bill when its days are over.
+func (p *played) live(ctx context.Context) error {
+	from := p.start()
+	at := from
+	for _, days := range p.bills {
+		to := p.day(days)
+		var err error
+		if at, err = p.ticks(ctx, at, to); err != nil {
+			return err
+		}
+		if err := p.grid.Drain(ctx); err != nil {
+			return err
+		}
+		if err := p.bill(ctx, from, to); err != nil {
+			return err
+		}
+		from = to
+	}
+	return p.allIsWell(ctx)
+}
+
+// ticks plays the reading times from one to another and gives the next: at
+// first every one of them, then, as if meters had been out of reach, some with
+// many readings at once.
+func (p *played) ticks(ctx context.Context, at, to time.Time) (time.Time, error) {
 	g := p.grid
-	coarse := p.start().AddDate(0, 0, p.fine)
-	for at := p.start(); !at.After(p.end()); {
+	for !at.After(to) {
 		g.clock.Set(at)
 		if err := g.handOver(ctx); err != nil {
-			return err
+			return at, err
 		}
 		if at.Hour() == 12 && at.Minute() == 0 {
 			if err := p.lookIntoQueues(); err != nil {
-				return err
+				return at, err
 			}
 		}
 		if err := g.Tick(ctx, at); err != nil {
-			return err
+			return at, err
 		}
-		if at.Before(coarse) {
-			at = at.Add(testResolution.Duration())
-		} else {
-			at = at.Add(coarseTick)
-		}
+		at = p.nextTick(at, to)
 	}
-	return nil
+	return at, nil
 }
 
-// bill asks for the bills of the whole time and demands that all is well: a
-// run in which something failed proves nothing.
-func (p *played) bill(ctx context.Context) (err error) {
-	if p.bills, err = p.grid.Bill(ctx, p.terms.ID(), p.start(), p.end()); err != nil {
-		return err
+// nextTick follows the local clock on the days with few ticks, and does not
+// pass the end of a bill.
+func (p *played) nextTick(at, to time.Time) time.Time {
+	if at.Before(p.day(p.fine)) || at.Equal(to) {
+		return at.Add(testResolution.Duration())
 	}
-	report, err := p.grid.Report(ctx, p.bills, 0)
+	step := coarseHours
+	if p.late && !at.Before(p.day(lateDay)) {
+		step = 24
+	}
+	next := time.Date(at.Year(), at.Month(), at.Day(), at.Hour()/step*step+step, 0, 0, 0, at.Location())
+	if at.Before(to) && next.After(to) {
+		return to
+	}
+	return next
+}
+
+// bill asks for the bills of some days.
+func (p *played) bill(ctx context.Context, from, to time.Time) error {
+	bills, err := p.grid.Bill(ctx, p.terms.ID(), from, to)
+	p.billed = append(p.billed, bills...)
+	return err
+}
+
+// allIsWell demands that it is: a run in which something failed proves nothing.
+func (p *played) allIsWell(ctx context.Context) error {
+	report, err := p.grid.Report(ctx, p.billed, 0)
 	if err != nil {
 		return err
 	}
@@ -416,7 +498,7 @@ func (p *played) bill(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	want := int64(p.days*perDay) + 1
+	want := int64(p.intervals(p.end())) + 1
 	for _, m := range report.Meters {
 		if m.ReadingsStored != want {
 			return fmt.Errorf("%s: %d readings stored, want %d", m.Column, m.ReadingsStored, want)
