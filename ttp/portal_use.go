@@ -33,16 +33,23 @@ func (c *Consumers) Use(ctx context.Context, m wattveil.Meter, q consumer.Query)
 		u.finish()
 		return u.out, nil
 	}
-	until := min(q.To.Unix(), u.now)
-	for from := q.From.Unix(); from < until; {
-		to := u.chunk(from, until)
-		if err := u.fill(ctx, from, to); err != nil {
-			return consumer.Use{}, fmt.Errorf("use of %v: %w", m, err)
-		}
-		from = to
+	if err := u.walk(ctx, q.From.Unix(), min(q.To.Unix(), u.now)); err != nil {
+		return consumer.Use{}, fmt.Errorf("use of %v: %w", m, err)
 	}
 	u.finish()
 	return u.out, nil
+}
+
+// walk shows every interval of a time that is known to u.see, in rising order.
+func (u *using) walk(ctx context.Context, from, until int64) error {
+	for from < until {
+		to := u.chunk(from, until)
+		if err := u.fill(ctx, from, to); err != nil {
+			return err
+		}
+		from = to
+	}
+	return nil
 }
 
 // using is one call of Use.
@@ -53,11 +60,14 @@ type using struct {
 	cursor tariff.Cursor
 	now    int64 // what is later is still to come, or may be on its way
 	at     int   // bucket of the last interval
+	see    func(vee.Interval)
+	seen   int64 // end of the last interval that was shown to see
 	out    consumer.Use
 }
 
 func (c *Consumers) newUse(ctx context.Context, m wattveil.Meter, q consumer.Query) (*using, error) {
 	u := &using{c: c, meter: m, now: c.t.cfg.Now().Unix()}
+	u.see = u.add
 	var err error
 	if u.terms, err = c.tariffOf(ctx, m, q.From, q.To); err != nil {
 		return nil, err
@@ -228,6 +238,15 @@ func (u *using) stepper(step consumer.Step) func(at int64) int64 {
 	}
 }
 
+// show shows an interval once: where days begin off the meter's grid, an
+// interval is in the parts on both sides.
+func (u *using) show(i vee.Interval) {
+	if i.Start >= u.seen {
+		u.seen = i.End
+		u.see(i)
+	}
+}
+
 // chunk is the end of what is read and edited next: whole days of the zone.
 func (u *using) chunk(from, until int64) int64 {
 	days := max(1, min(31, editedAtOnce*int64(u.out.Resolution)/(24*3600)))
@@ -275,7 +294,7 @@ const soundest = 100_000
 func (u *using) addRegisters(r []wattveil.Reading) {
 	const doubtful = wattveil.StatusClock | wattveil.StatusTamper
 	for i := 1; i < len(r); i++ {
-		u.add(vee.Interval{
+		u.show(vee.Interval{
 			Interval: wattveil.Interval{
 				Start: r[i-1].Time, End: r[i].Time,
 				Import: r[i].Import.Since(r[i-1].Import), Export: r[i].Export.Since(r[i-1].Export),
@@ -308,7 +327,7 @@ func (u *using) fillEdited(ctx context.Context, from, to int64) error {
 		return err
 	}
 	for _, i := range edited.Intervals {
-		u.add(i)
+		u.show(i)
 	}
 	return nil
 }

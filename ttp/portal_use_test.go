@@ -2,6 +2,7 @@ package ttp
 
 import (
 	"context"
+	"encoding/json"
 	"math/big"
 	"math/rand/v2"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/consumer"
 	"github.com/wattveil/wattveil/rating"
+	"github.com/wattveil/wattveil/tariff"
 	"github.com/wattveil/wattveil/vee"
 )
 
@@ -163,5 +165,31 @@ func TestStanding(t *testing.T) {
 	p.wantProved(m.code(1), m)
 	if s, err = p.Consumers().Standing(t.Context(), m.name); err != nil || !s.Confirmed {
 		t.Errorf("a claimed meter is not confirmed: %v", err)
+	}
+}
+
+// TestUseWhereDaysBeginOffTheGrid: an hourly meter whose days begin at half
+// past counts no hour twice where what is read at once ends.
+func TestUseWhereDaysBeginOffTheGrid(t *testing.T) {
+	p := newPortalRig(t)
+	p.clock.add(presently.Sub(start))
+	other := p.rig.company("monsoon.example")
+	terms, err := tariff.Builtin("Asia/Kolkata")
+	must(t, err)
+	document, err := json.Marshal(terms)
+	must(t, err)
+	_, err = p.handleTariff(t.Context(), other.number, document)
+	must(t, err)
+	m := other.keyed(7).name
+	first := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
+	p.fill(m, 4, 3600, first, presently, nil)
+	from := time.Date(2026, 2, 1, 6, 0, 0, 0, time.UTC)
+	to := time.Date(2026, 5, 20, 6, 0, 0, 0, time.UTC)
+	u := p.asUsed(m, from, to, consumer.Own)
+	f, err := p.store.Read(t.Context(), m, from.Unix(), to.Unix())
+	must(t, err)
+	r := f.Runs[0].Readings
+	if got, want := int64(u.Total.Import), int64(r[len(r)-1].Import.Since(r[0].Import)); got != want {
+		t.Errorf("%d Wh in all, the registers say %d", got, want)
 	}
 }
