@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/bill"
 	"github.com/wattveil/wattveil/consumer"
 	"github.com/wattveil/wattveil/tariff"
 )
@@ -181,4 +182,67 @@ func (f *fake) Standing(context.Context, wattveil.Meter) (consumer.Standing, err
 		s.Gaps = []consumer.Span{{From: fakeNow, To: fakeNow.Add(time.Hour)}}
 	}
 	return s, f.fails
+}
+
+// Offers are the builtin tariff, one that replaces it later, and one that has
+// all that a tariff can have.
+func (f *fake) Offers(_ context.Context, _ wattveil.Meter, from, to time.Time) (consumer.Offers, error) {
+	o := consumer.Offers{Zone: fakeZone, From: from, To: to, Import: 123456, Estimated: 900, Missing: 7200}
+	for i, t := range fakeTariffs() {
+		o.List = append(o.List, consumer.Offer{Terms: t, Registered: fakeNow.AddDate(0, -i, 0), Yours: i == 0, Due: consumer.Due{Total: tariff.NewDecimal(int64(1000-10*i), 2)}})
+	}
+	o.List[1].Due = consumer.Due{Fault: consumer.NotValid}
+	if f.empty {
+		o.To, o.List = o.From, nil
+	}
+	return o, f.fails
+}
+
+func fakeTariffs() []*tariff.Tariff {
+	builtin, err := tariff.Builtin("Europe/Zurich")
+	if err != nil {
+		panic(err)
+	}
+	next := builtin.Document()
+	next.ID, next.Replaces, next.ValidFrom = "next", builtin.ID(), "2027-01-01"
+	list := []*tariff.Tariff{builtin}
+	everything := `{"id":"everything","currency":"CHF","timezone":"Europe/Zurich","valid_from":"2020-01-01","valid_to":"2030-01-01",
+		"seasons":{"winter":[{"from":"10-01","to":"03-31"}]},"holidays":{"calendar":"CH"},
+		"energy":{"bands":{"high":{"tiers":[{"import":"0.30","up_to_kwh":"100"},{"import":"0.40"}]},"low":{"import":"0.20","export":"0.05"},"spot":{"import_series":"EPEX"}},
+			"default":"low","windows":[{"band":"high","days":["mon","tue","wed","thu","fri"],"from":"07:00","to":"19:00","seasons":["winter"]},{"band":"spot","days":["sat","hol"],"from":"22:00","to":"23:00"}]},
+		"standing":{"per_month":"5"},"charges":[{"kind":"grid","name":"net","per_kwh":"0.10","bands":["high"]},{"kind":"credit","name":"sun","per_kwh":"0.01","of":"export"},{"kind":"levy","name":"fund","per_day":"0.01"}],
+		"demand":[{"name":"peak","minutes":15,"per_kw":"4","ratchet":{"months":11,"percent":"80"}}],"minimum":{"per_month":"6"},
+		"taxes":[{"name":"vat","percent":"8.1"},{"name":"city","percent":"1","on":["import"]}]}`
+	for _, add := range []func() (*tariff.Tariff, error){
+		func() (*tariff.Tariff, error) { return tariff.New(next) },
+		func() (*tariff.Tariff, error) { return tariff.Parse([]byte(everything)) },
+	} {
+		t, err := add()
+		if err != nil {
+			panic(err)
+		}
+		list = append(list, t)
+	}
+	return list
+}
+
+// Outlook is of a month with a forecast, or of nothing.
+func (f *fake) Outlook(context.Context, wattveil.Meter) (consumer.Outlook, error) {
+	o := consumer.Outlook{Zone: fakeZone, From: fakeNow.AddDate(0, 0, -2), Until: fakeNow, To: fakeNow.AddDate(0, 0, 2), SoFar: consumer.Due{Fault: consumer.NoTariff}}
+	if f.empty {
+		return o, f.fails
+	}
+	due := consumer.Due{Total: tariff.NewDecimal(1234, 2), Lines: []bill.Line{
+		{Kind: "import", Band: "day", Quantity: "12.345", Price: "0.2680", Unit: "kWh", Amount: "3.31"},
+		{Kind: "import", Band: "spot", Series: "digest", Withheld: "reveal", Unit: "kWh", Amount: "9.00"},
+		{Kind: "tax", Price: "0.081", Quantity: "11.42", Unit: "CHF", Amount: "0.92", On: "import,standing"},
+	}}
+	o.Tariff, o.Currency, o.Decimals, o.Billed = "t", "CHF", 2, true
+	o.SoFar, o.Low, o.Mean, o.Top = due, due, due, due
+	o.Import, o.Estimated, o.Missing, o.Forecast, o.Like, o.ImportMean = 12_345, 900, 900, true, 5, 20_000
+	o.Days = []consumer.OutlookDay{
+		{Start: o.From, Measured: 5000, Known: true}, {Start: o.From.AddDate(0, 0, 1), Missing: true},
+		{Start: fakeNow, Measured: 1000, Known: true, Low: 10, Mean: 20, Top: 30}, {Start: fakeNow.AddDate(0, 0, 1), Low: 3000, Mean: 4000, Top: 5000},
+	}
+	return o, f.fails
 }

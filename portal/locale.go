@@ -86,19 +86,41 @@ func (l locale) kWh(wh int64) string {
 
 // money writes an amount, rounded to the currency's minor unit.
 func (l locale) money(amount tariff.Decimal, currency string, decimals int) string {
+	return l.inCurrency(l.number(tariff.RoundRat(amount.Rat(), decimals).String()), currency)
+}
+
+// signed writes a difference of money with its sign.
+func (l locale) signed(amount tariff.Decimal, currency string, decimals int) string {
 	text := l.number(tariff.RoundRat(amount.Rat(), decimals).String())
+	if amount.Sign() > 0 {
+		text = "+" + text
+	}
+	return l.inCurrency(text, currency)
+}
+
+// inCurrency puts a currency beside a number.
+func (l locale) inCurrency(text, currency string) string {
 	if l.lang == german {
 		return text + " " + currency
 	}
 	return currency + " " + text
 }
 
+// fraction writes a part such as 0.081 as a percentage.
+func (l locale) fraction(part tariff.Decimal) string {
+	text := tariff.RoundRat(part.Rat(), part.Decimals()).Mul(tariff.NewDecimal(100, 0)).String()
+	if strings.Contains(text, ".") {
+		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
+	}
+	if l.lang == german {
+		return l.number(text) + " %"
+	}
+	return l.number(text) + "%"
+}
+
 // unitPrice writes what a kWh costs, with all decimals that the tariff has.
 func (l locale) unitPrice(price tariff.Decimal, currency string) string {
-	if l.lang == german {
-		return l.number(price.String()) + " " + currency
-	}
-	return currency + " " + l.number(price.String())
+	return l.inCurrency(l.number(price.String()), currency)
 }
 
 // watts writes a power.

@@ -86,6 +86,8 @@ type TTP interface {
 	Passkeys
 	Sessions
 	Meters
+	Offers
+	Outlooks
 }
 
 // Config is what a portal needs.

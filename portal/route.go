@@ -50,6 +50,8 @@ func (s *Server) routes() []route {
 		{"GET /m/{meter}/now", ofMeter, now, &nowPage, true},
 		{"GET /m/{meter}/use", ofMeter, use, &usePage, true},
 		{"GET /m/{meter}/use.json", ofMeter, useJSON, nil, false},
+		{"GET /m/{meter}/outlook", ofMeter, outlook, &outlookPage, true},
+		{"GET /m/{meter}/tariff", ofMeter, tariffs, &tariffPage, true},
 		{"GET /m/{meter}/meter", ofMeter, meterStanding, &meterPage, true},
 		{"POST /m/{meter}/give-up", ofMeter, giveUp, nil, false},
 		{"POST /m/{meter}/refuse-takeover", ofMeter, refuseTakeover, nil, false},

@@ -26,6 +26,9 @@ var shots = []struct{ name, path string }{
 	{"use-month", "/m/METER/use?by=month&at=2026-06-10&compare=year&cost=1"},
 	{"use-year", "/m/METER/use?by=year&at=2026-06-10&compare=previous"},
 	{"use-nothing", "/m/METER/use?by=month&at=2020-01-01"},
+	{"outlook", "/m/METER/outlook"},
+	{"tariff", "/m/METER/tariff"},
+	{"tariff-seasons", "/m/METER/tariff?tariff=seasons&from=2026-03&to=2026-05"},
 	{"meter", "/m/METER/meter"},
 	{"settings", "/settings"},
 	{"confirm", "/confirm?next=/settings"},
@@ -45,12 +48,14 @@ func TestScreenshots(t *testing.T) {
 	must(t, os.MkdirAll(dir, 0o755))
 	p := newPortalRig(t)
 	m := p.company.keyed(7)
+	p.registerSeasons()
 	p.clock.add(presently.Sub(start))
 	m.agree(2)
 	gap := time.Date(2026, 6, 10, 7, 0, 0, 0, p.zone)
 	p.fill(m.name, 5, quarter, time.Date(2025, 3, 1, 0, 0, 0, 0, p.zone), presently.Add(-5*time.Minute), func(at int64) bool {
 		return at > gap.Unix() && at < gap.Add(3*time.Hour).Unix() || at > gap.Add(8*time.Hour).Unix() && at < gap.Add(30*time.Hour).Unix()
 	})
+	p.billed(m, "wattveil-three-band", time.Date(2026, 4, 1, 0, 0, 0, 0, p.zone), time.Date(2026, 6, 1, 0, 0, 0, 0, p.zone))
 	process := chromium(t)
 	b := browse(t, process, p.serve())
 	if language := os.Getenv("WATTVEIL_LANGUAGE"); language != "" {
