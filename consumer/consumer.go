@@ -120,4 +120,5 @@ type Meter struct {
 	// TakenOver is when somebody else's claim takes effect; zero if nobody's
 	// waits.
 	TakenOver time.Time
+	Unread    int // alerts that were raised and not marked as read
 }

@@ -22,6 +22,7 @@ type fake struct {
 	meters   []consumer.Meter
 	empty    bool // the meter has no readings
 	fails    error
+	set      []consumer.Alert // that was asked for
 }
 
 var (
@@ -42,7 +43,7 @@ func newFake() *fake {
 	f := &fake{account: consumer.NewAccount(), sessions: make(map[consumer.TokenHash]consumer.Session)}
 	f.passkeys = []consumer.Passkey{{Account: f.account, ID: []byte("one"), Number: 1}, {Account: f.account, ID: []byte("two"), Number: 2}}
 	f.meters = []consumer.Meter{
-		{Name: wattveil.Meter{UC: 1, Pseudonym: 7}, Ref: fakeRef, Since: fakeNow, TakenOver: fakeNow.Add(72 * time.Hour)},
+		{Name: wattveil.Meter{UC: 1, Pseudonym: 7}, Ref: fakeRef, Unread: 3, Since: fakeNow, TakenOver: fakeNow.Add(72 * time.Hour)},
 		{Name: wattveil.Meter{UC: 1, Pseudonym: 8}, Ref: "other34567abc", Since: fakeNow},
 	}
 	return f
@@ -246,3 +247,27 @@ func (f *fake) Outlook(context.Context, wattveil.Meter) (consumer.Outlook, error
 	}
 	return o, f.fails
 }
+
+// Alerts are one of each kind that was raised, and one that is set.
+func (f *fake) Alerts(context.Context, wattveil.Meter) (consumer.Alerts, error) {
+	a := consumer.Alerts{Zone: fakeZone}
+	if !f.empty {
+		a.Set = []consumer.Alert{{Kind: consumer.AlertDay, Limit: 12_500, Since: fakeNow}}
+		a.Raised = []consumer.Raised{
+			{Kind: consumer.AlertDay, At: fakeNow, Limit: 12_500, Value: 13_001},
+			{Kind: consumer.AlertHour, At: fakeNow, Limit: 2_000, Value: 2_500, Read: true},
+			{Kind: consumer.AlertBase, At: fakeNow, Limit: 50, Value: 73},
+			{Kind: consumer.AlertSilent, At: fakeNow, Limit: 24},
+		}
+	}
+	return a, f.fails
+}
+
+func (f *fake) SetAlert(_ context.Context, m wattveil.Meter, kind consumer.AlertKind, limit int64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.set = append(f.set, consumer.Alert{Kind: kind, Limit: limit})
+	return f.fails
+}
+
+func (f *fake) MarkAlerts(context.Context, wattveil.Meter) error { return f.fails }

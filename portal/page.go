@@ -133,6 +133,7 @@ type view struct {
 type menuItem struct {
 	Title, Path string
 	Current     bool
+	Unread      int // of what was raised
 }
 
 // render shows a page.
@@ -177,7 +178,11 @@ func (v *visit) menu(current *page) []menuItem {
 		if !r.nav || r.access == ofMeter && ref == "" {
 			continue
 		}
-		items = append(items, menuItem{r.page.texts["title"].in(v.locale.lang), r.path(ref), r.page == current})
+		item := menuItem{Title: r.page.texts["title"].in(v.locale.lang), Path: r.path(ref), Current: r.page == current}
+		if r.page == &alertPage {
+			item.Unread = v.shown().Unread
+		}
+		items = append(items, item)
 	}
 	return items
 }
@@ -186,6 +191,7 @@ func (v *visit) menu(current *page) []menuItem {
 var layoutTexts = texts{
 	"skip":            {"Skip to content", "Zum Inhalt"},
 	"menu":            {"Pages", "Seiten"},
+	"unread":          {"unread", "ungelesen"},
 	"sign-out":        {"Sign out", "Abmelden"},
 	"sign-in-link":    {"Sign in", "Anmelden"},
 	"language":        {"Language", "Sprache"},

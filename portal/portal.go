@@ -88,6 +88,7 @@ type TTP interface {
 	Meters
 	Offers
 	Outlooks
+	Alerts
 }
 
 // Config is what a portal needs.

@@ -49,7 +49,8 @@ func (c *Consumers) maintain(ctx context.Context, now time.Time) error {
 			return fmt.Errorf("forget %s that are over: %w", what, err)
 		}
 	}
-	return registry.Tx(ctx, c.t.db, func(tx *sql.Tx) error { return settleTakeovers(ctx, tx, now) })
+	err := registry.Tx(ctx, c.t.db, func(tx *sql.Tx) error { return settleTakeovers(ctx, tx, now) })
+	return errors.Join(err, c.maintainAlerts(ctx, now))
 }
 
 // today is the day of a time, as the registry keeps it.
@@ -201,7 +202,7 @@ func (c *Consumers) Meters(ctx context.Context, a consumer.Account) (list []cons
 		var m consumer.Meter
 		var anID, since int64
 		var due sql.NullInt64
-		if err := rows.Scan(&m.Name.UC, &anID, &m.Ref, &since, &due); err != nil {
+		if err := rows.Scan(&m.Name.UC, &anID, &m.Ref, &since, &due, &m.Unread); err != nil {
 			return nil, fmt.Errorf("meters of an account: %w", err)
 		}
 		m.Name.Pseudonym, m.Since = wattveil.Pseudonym(anID), time.Unix(since, 0).UTC()

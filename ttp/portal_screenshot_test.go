@@ -10,6 +10,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/wattveil/wattveil/consumer"
 	"github.com/wattveil/wattveil/wire"
 )
 
@@ -29,6 +30,7 @@ var shots = []struct{ name, path string }{
 	{"outlook", "/m/METER/outlook"},
 	{"tariff", "/m/METER/tariff"},
 	{"tariff-seasons", "/m/METER/tariff?tariff=seasons&from=2026-03&to=2026-05"},
+	{"alerts", "/m/METER/alerts"},
 	{"meter", "/m/METER/meter"},
 	{"settings", "/settings"},
 	{"confirm", "/confirm?next=/settings"},
@@ -77,6 +79,11 @@ func TestScreenshots(t *testing.T) {
 	b.shoot(dir, "claim-passkey", "")
 	b.claim(m.code(2))
 	ref := strings.Split(b.path(), "/")[2]
+	p.setAlert(m.name, consumer.AlertDay, 20_000)
+	p.setAlert(m.name, consumer.AlertSilent, 12)
+	p.clock.add(-7 * day) // so that some of the past counts
+	p.setAlert(m.name, consumer.AlertHour, 1_500)
+	p.clock.add(7 * day)
 	for _, s := range shots {
 		b.shoot(dir, s.name, strings.Replace(s.path, "METER", ref, 1))
 	}

@@ -163,7 +163,8 @@ func (q *queries) prepare(ctx context.Context, db *sql.DB) error {
 		{&q.receipt, `SELECT made, since, through, missing FROM receipts WHERE uc = ? AND an_id = ?`},
 		{&q.portalSession, `SELECT account, passkey, began, ends, confirmed FROM portal_sessions WHERE token = ?`},
 		{&q.claimed, `
-			SELECT c.uc, c.an_id, c.ref, c.since, t.due
+			SELECT c.uc, c.an_id, c.ref, c.since, t.due,
+				(SELECT count(*) FROM raised_alerts r WHERE r.uc = c.uc AND r.an_id = c.an_id AND r.seen = 0)
 			FROM claims c LEFT JOIN takeovers t ON t.uc = c.uc AND t.an_id = c.an_id WHERE c.account = ? ORDER BY c.since, c.ref`},
 		{&q.billedBy, `SELECT tariff FROM bills WHERE uc = ? AND an_id = ? ORDER BY to_second DESC, issued DESC LIMIT 1`},
 		{&q.tariffsOf, `SELECT id FROM tariffs WHERE uc = ?`},
