@@ -200,6 +200,7 @@ func (r *billRun) settle(ctx context.Context, fresh []*draft) error {
 	if err := r.findKept(ctx, fresh); err != nil { // another request may have been faster
 		return err
 	}
+	already := refusedAlready(fresh)
 	files, err := r.files(ctx, r.waiting())
 	if err != nil {
 		return err
@@ -212,7 +213,7 @@ func (r *billRun) settle(ctx context.Context, fresh []*draft) error {
 			}
 		}
 	})
-	return r.keepAll(ctx, append(files, refusedAlready(fresh)...))
+	return r.keepAll(ctx, append(files, already...))
 }
 
 func (r *billRun) keepAll(ctx context.Context, files []file) error {
