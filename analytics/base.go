@@ -13,19 +13,19 @@ const (
 	fewestDays  = 7
 )
 
-// Base is the base load of a day: the least energy of one of its hours. It is
+// LeastHour is the base load of a day: the least energy of one of its hours. It is
 // false if fewer than 20 hours are given.
-func Base(hours []wattveil.Wh) (wattveil.Wh, bool) {
+func LeastHour(hours []wattveil.Wh) (wattveil.Wh, bool) {
 	if len(hours) < fewestHours {
 		return 0, false
 	}
 	return slices.Min(hours), true
 }
 
-// Above is how much a base load is above the median of those of earlier days,
+// AboveUsual is how much a base load is above the median of those of earlier days,
 // in per cent rounded down, which may be negative. It is false if fewer than 7
 // are given, or the median is 0.
-func Above(base wattveil.Wh, before []wattveil.Wh) (percent int64, ok bool) {
+func AboveUsual(base wattveil.Wh, before []wattveil.Wh) (percent int64, ok bool) {
 	if len(before) < fewestDays {
 		return 0, false
 	}

@@ -8,21 +8,21 @@ import (
 	"github.com/wattveil/wattveil"
 )
 
-func TestBase(t *testing.T) {
+func TestLeastHour(t *testing.T) {
 	hours := []wattveil.Wh{}
 	for i := range 19 {
 		hours = append(hours, wattveil.Wh(100+i))
 	}
-	if _, ok := Base(hours); ok {
+	if _, ok := LeastHour(hours); ok {
 		t.Error("19 hours have a base load")
 	}
-	if got, ok := Base(append(hours, 70)); !ok || int64(got) != 70 {
+	if got, ok := LeastHour(append(hours, 70)); !ok || int64(got) != 70 {
 		t.Errorf("base load %d, %v", int64(got), ok)
 	}
 }
 
-// TestAbove finds the median by counting how many are on either side.
-func TestAbove(t *testing.T) {
+// TestAboveUsual finds the median by counting how many are on either side.
+func TestAboveUsual(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for range 500 {
 		before := make([]wattveil.Wh, 7+rng.IntN(30))
@@ -32,14 +32,14 @@ func TestAbove(t *testing.T) {
 		base := wattveil.Wh(rng.IntN(500))
 		median := (place(before, (len(before)-1)/2) + place(before, len(before)/2)) / 2
 		want := int64(math.Floor((float64(base)/median-1)*100 + 1e-9))
-		if got, ok := Above(base, before); !ok || got != want {
+		if got, ok := AboveUsual(base, before); !ok || got != want {
 			t.Fatalf("%d%%, %v, want %d%%", got, ok, want)
 		}
 	}
-	if _, ok := Above(50, make([]wattveil.Wh, 6)); ok {
+	if _, ok := AboveUsual(50, make([]wattveil.Wh, 6)); ok {
 		t.Error("six days are enough")
 	}
-	if _, ok := Above(50, make([]wattveil.Wh, 10)); ok {
+	if _, ok := AboveUsual(50, make([]wattveil.Wh, 10)); ok {
 		t.Error("something is above nothing by a part of it")
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/wattveil/wattveil"
 )
 
-const quarter = 900
+const fifteen = 900 // minutes, in seconds
 
 func zurich(t *testing.T) *time.Location {
 	t.Helper()
@@ -114,10 +114,10 @@ func TestContinueIsTheMeanOfLikeDays(t *testing.T) {
 		from, to   time.Time
 		resolution int64
 	}{
-		{"a month", time.Date(2026, 4, 1, 0, 0, 0, 0, zone), time.Date(2026, 6, 17, 13, 15, 0, 0, zone), time.Date(2026, 7, 1, 0, 0, 0, 0, zone), quarter},
+		{"a month", time.Date(2026, 4, 1, 0, 0, 0, 0, zone), time.Date(2026, 6, 17, 13, 15, 0, 0, zone), time.Date(2026, 7, 1, 0, 0, 0, 0, zone), fifteen},
 		{"clocks go forward", time.Date(2026, 2, 20, 0, 0, 0, 0, zone), time.Date(2026, 3, 27, 5, 0, 0, 0, zone), time.Date(2026, 4, 6, 0, 0, 0, 0, zone), 3600},
-		{"clocks went back", time.Date(2025, 10, 20, 0, 0, 0, 0, zone), time.Date(2025, 10, 30, 0, 0, 0, 0, zone), time.Date(2025, 11, 9, 0, 0, 0, 0, zone), quarter},
-		{"few days, no weekend", time.Date(2026, 6, 8, 0, 0, 0, 0, zone), time.Date(2026, 6, 12, 0, 0, 0, 0, zone), time.Date(2026, 6, 20, 0, 0, 0, 0, zone), quarter},
+		{"clocks went back", time.Date(2025, 10, 20, 0, 0, 0, 0, zone), time.Date(2025, 10, 30, 0, 0, 0, 0, zone), time.Date(2025, 11, 9, 0, 0, 0, 0, zone), fifteen},
+		{"few days, no weekend", time.Date(2026, 6, 8, 0, 0, 0, 0, zone), time.Date(2026, 6, 12, 0, 0, 0, 0, zone), time.Date(2026, 6, 20, 0, 0, 0, 0, zone), fifteen},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			past := randomPast(rng, test.begin, test.from, test.resolution)

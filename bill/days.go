@@ -36,6 +36,9 @@ func (d Days) Len() int { return len(d.begins) }
 // Day is the i-th day, counted from 1970-01-01.
 func (d Days) Day(i int) int64 { return d.first + int64(i) }
 
+// Begin is when the i-th day begins within the period, in Unix seconds.
+func (d Days) Begin(i int) int64 { return d.begins[i] }
+
 // Date is the i-th day's date, like 2018-03-01.
 func (d Days) Date(i int) string {
 	return time.Unix(d.Day(i)*daySeconds, 0).UTC().Format(time.DateOnly)

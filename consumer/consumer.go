@@ -31,6 +31,7 @@ const (
 	Claimed      Class = "claimed"
 	Waiting      Class = "waiting"
 	NotYours     Class = "not-yours"
+	NoBill       Class = "no-bill"
 	LastPasskey  Class = "last-passkey"
 	TooMany      Class = "too-many"
 	Counter      Class = "counter"

@@ -43,6 +43,7 @@ type Offers struct {
 	Import, Export     wattveil.Wh
 	Estimated, Missing int64 // seconds
 	List               []Offer
+	Limits             []Limit // of the utility's disclosure gate
 }
 
 // MaxOfferMonths is how many months of energy offers can be about.

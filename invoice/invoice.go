@@ -22,12 +22,12 @@ import (
 // Invoice is what is printed. The bills must have passed bill.Verify.
 type Invoice struct {
 	Bill     bill.Bill
-	Document bill.Document // as the TTP signed it, with what shows that it is in the log
-	Meter    wattveil.MeterID
-	Sender   []string  // name and address of the utility, a line each
-	Customer []string  // name and address; may be empty
-	Earlier  []Earlier // of the same meter and currency, in the order of their periods
-	URL      string    // page that checks a bill; it gets the JWS after #
+	Document bill.Document    // as the TTP signed it, with what shows that it is in the log
+	Meter    wattveil.MeterID // 0 where it is not known, as at the TTP
+	Sender   []string         // name and address of the utility, a line each
+	Customer []string         // name and address; may be empty
+	Earlier  []Earlier        // of the same meter and currency, in the order of their periods
+	URL      string           // page that checks a bill; it gets the JWS after #
 }
 
 // Earlier is a bill that came before.

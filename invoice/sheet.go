@@ -2,6 +2,7 @@ package invoice
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/wattveil/wattveil/bill"
@@ -51,12 +52,14 @@ func (l *Language) sheet(v *Invoice) (*sheet, error) {
 	s := &sheet{
 		Lang: l.Tag, Title: w.bill, Sender: v.Sender, Customer: v.Customer,
 		Facts: [][2]string{
-			{w.period, l.span(p)}, {w.meter, v.Meter.String()}, {w.tariff, b.Tariff}, {w.issuer, b.Issuer},
-			{w.reference, bill.HashOf(v.Document.JWS).String()},
+			{w.period, l.span(p)}, {w.tariff, b.Tariff}, {w.issuer, b.Issuer}, {w.reference, bill.HashOf(v.Document.JWS).String()},
 		},
 		TotalLabel: w.pay, TotalMoney: l.money(b.Total, b.Currency),
 		Heads:    [4]string{w.item, w.quantity, w.price, w.amount + " " + b.Currency},
 		SumLabel: w.total, Sum: l.number(b.Total), NotesTitle: w.notes, Notes: l.notes(v), page: w.page,
+	}
+	if v.Meter != 0 {
+		s.Facts = slices.Insert(s.Facts, 1, [2]string{w.meter, v.Meter.String()})
 	}
 	if credit, ok := strings.CutPrefix(b.Total, "-"); ok {
 		s.TotalLabel, s.TotalMoney = w.credit, l.money(credit, b.Currency)

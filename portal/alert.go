@@ -28,8 +28,8 @@ var alertPage = page{name: "alerts", texts: texts{
 	"what":     {"What", "Was"},
 	"new":      {"new", "neu"},
 	"settings": {"Limits", "Grenzen"},
-	"off":      {"not set", "nicht gesetzt"},
-	"since":    {"set on %s", "gesetzt am %s"},
+	"off":      {"Not set", "Nicht gesetzt"},
+	"since":    {"Set on %s", "Gesetzt am %s"},
 	"set":      {"Set", "Setzen"},
 	"remove":   {"Remove", "Entfernen"},
 }}

@@ -27,7 +27,7 @@ func TestAlertsAreTold(t *testing.T) {
 	text := textOf(get(s, "/m/"+fakeRef+"/alerts", session).Body.String())
 	for _, want := range []string{
 		"Alerts 3 unread", "17 June 2026 new 13.001 kWh in a day; your limit was 12.500 kWh", "17 June 2026, 14:20 2.500 kWh in an hour",
-		"Base load 73% above the usual; your limit was 50%", "No readings since then; your limit was 24 hours", "set on 17 June 2026",
+		"Base load 73% above the usual; your limit was 50%", "No readings since then; your limit was 24 hours", "Set on 17 June 2026",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page does not say %q:\n%s", want, text)

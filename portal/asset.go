@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"path"
 	"strconv"
+
+	billpage "github.com/wattveil/wattveil/bill/page"
 )
 
 //go:embed static/*
@@ -36,11 +38,22 @@ func loadAssets() (assets, error) {
 		if err != nil {
 			return nil, fmt.Errorf("files of the portal: %w", err)
 		}
-		sum := sha256.Sum256(content)
-		kind := mime.TypeByExtension(path.Ext(e.Name()))
-		all[e.Name()] = asset{content, kind, hex.EncodeToString(sum[:6])}
+		all.add(e.Name(), content)
 	}
+	check, err := billpage.Script()
+	if err != nil {
+		return nil, fmt.Errorf("files of the portal: %w", err)
+	}
+	all.add(checkScript, []byte(check))
 	return all, nil
+}
+
+// checkScript checks bills; it is made of the modules of package page.
+const checkScript = "verify.js"
+
+func (a assets) add(name string, content []byte) {
+	sum := sha256.Sum256(content)
+	a[name] = asset{content, mime.TypeByExtension(path.Ext(name)), hex.EncodeToString(sum[:6])}
 }
 
 // path is the address of a file.

@@ -23,6 +23,7 @@ type fake struct {
 	empty    bool // the meter has no readings
 	fails    error
 	set      []consumer.Alert // that was asked for
+	billed   fakeBill
 }
 
 var (
@@ -46,6 +47,7 @@ func newFake() *fake {
 		{Name: wattveil.Meter{UC: 1, Pseudonym: 7}, Ref: fakeRef, Unread: 3, Since: fakeNow, TakenOver: fakeNow.Add(72 * time.Hour)},
 		{Name: wattveil.Meter{UC: 1, Pseudonym: 8}, Ref: "other34567abc", Since: fakeNow},
 	}
+	f.billed = newFakeBill(f.meters[0].Name, nil)
 	return f
 }
 

@@ -23,7 +23,7 @@ func FuzzHandlers(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, route byte, query, body string, script bool) {
 		method, path, _ := strings.Cut(routes[int(route)%len(routes)].pattern, " ")
-		path = strings.TrimSuffix(strings.Replace(path, "{meter}", fakeRef, 1), "{$}")
+		path = fakePath(path)
 		r := httptest.NewRequest(method, "http://localhost:8080/", strings.NewReader(body))
 		r.URL = &url.URL{Path: path, RawQuery: query}
 		r.AddCookie(session)

@@ -100,5 +100,6 @@ var lineTexts = texts{
 	"unit-day":   {"days", "Tage"},
 	"unit-month": {"months", "Monate"},
 	"withheld":   {"not told", "nicht mitgeteilt"},
+	"sum":        {"the sum of money", "der Geldbetrag"},
 	"by-series":  {"hour by hour", "stündlich"},
 }

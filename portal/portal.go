@@ -88,6 +88,8 @@ type TTP interface {
 	Meters
 	Offers
 	Outlooks
+	Bills
+	Disclosures
 	Alerts
 }
 

@@ -57,6 +57,9 @@ var refusals = map[consumer.Class]refusal{
 	consumer.NotYours: {http.StatusNotFound, text{
 		"No meter of your account has this address.",
 		"Unter dieser Adresse gibt es keinen Zähler Ihres Kontos."}},
+	consumer.NoBill: {http.StatusNotFound, text{
+		"This meter has no such bill or file.",
+		"Dieser Zähler hat keine solche Rechnung oder Datei."}},
 	consumer.LastPasskey: {http.StatusConflict, text{
 		"This is your last passkey: without it you could not sign in. Add another one first, or delete the account.",
 		"Das ist Ihr letzter Passkey: Ohne ihn könnten Sie sich nicht anmelden. Fügen Sie erst einen weiteren hinzu, oder löschen Sie das Konto."}},

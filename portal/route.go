@@ -29,6 +29,7 @@ type route struct {
 func (s *Server) routes() []route {
 	return []route{
 		{"GET /{$}", anyone, home, &homePage, false},
+		{"GET /check", anyone, checkPage, nil, false},
 		{"GET /about", anyone, about, &aboutPage, false},
 		{"POST /preferences", anyone, preferences, nil, false},
 
@@ -51,7 +52,11 @@ func (s *Server) routes() []route {
 		{"GET /m/{meter}/use", ofMeter, use, &usePage, true},
 		{"GET /m/{meter}/use.json", ofMeter, useJSON, nil, false},
 		{"GET /m/{meter}/outlook", ofMeter, outlook, &outlookPage, true},
+		{"GET /m/{meter}/bills", ofMeter, bills, &billsPage, true},
+		{"GET /m/{meter}/bill/{bill}", ofMeter, showBill, &billPage, false},
+		{"GET /m/{meter}/bill/{bill}/{file}", ofMeter, billFile, nil, false},
 		{"GET /m/{meter}/tariff", ofMeter, tariffs, &tariffPage, true},
+		{"GET /m/{meter}/asked", ofMeter, asked, &askedPage, true},
 		{"GET /m/{meter}/alerts", ofMeter, alerts, &alertPage, true},
 		{"POST /m/{meter}/alerts", ofMeter, setAlert, nil, false},
 		{"POST /m/{meter}/alerts/read", ofMeter, markAlerts, nil, false},

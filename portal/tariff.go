@@ -86,6 +86,7 @@ type tariffView struct {
 	Estimated  bool
 	Missing    string
 	Rows       []offerRow
+	Limits     []consumer.Limit
 }
 
 type offerRow struct {
@@ -125,7 +126,7 @@ func tariffs(v *visit) error {
 	if err != nil {
 		return err
 	}
-	shown := tariffView{From: from.Format(monthForm), To: to.Add(-24 * time.Hour).Format(monthForm)}
+	shown := tariffView{Limits: offers.Limits, From: from.Format(monthForm), To: to.Add(-24 * time.Hour).Format(monthForm)}
 	if chosen != nil {
 		terms := v.termsOf(chosen.Terms)
 		shown.Terms, shown.Yours, shown.Registered = &terms, chosen.Yours, chosen.Registered.In(zone)

@@ -60,6 +60,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, to route) {
 func (v *visit) run(to route) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler {
+				panic(p) // breaks an answer off that has begun
+			}
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()

@@ -226,7 +226,7 @@ func (c *Consumers) unusualBase(ctx context.Context, m wattveil.Meter, a consume
 				before = append(before, e.base)
 			}
 		}
-		if percent, ok := analytics.Above(d.base, before); ok && percent > a.Limit {
+		if percent, ok := analytics.AboveUsual(d.base, before); ok && percent > a.Limit {
 			list = append(list, consumer.Raised{Kind: a.Kind, At: d.start, Limit: a.Limit, Value: percent})
 		}
 	}
@@ -244,7 +244,7 @@ func baseLoads(u *consumer.Use, now time.Time) (days []baseDay) {
 				hours = append(hours, b.Import)
 			}
 		}
-		if base, ok := analytics.Base(hours); ok && !end.After(now) {
+		if base, ok := analytics.LeastHour(hours); ok && !end.After(now) {
 			days = append(days, baseDay{start, base})
 		}
 	}

@@ -41,6 +41,7 @@ func TestPortalIsAccessible(t *testing.T) {
 	p.fill(other.name, 5, quarter, presently.AddDate(0, -1, 0).Truncate(time.Hour), presently, func(at int64) bool {
 		return at > gap.Unix() && at < gap.Add(4*time.Hour).Unix()
 	})
+	p.billed(other, "wattveil-three-band", time.Date(2026, 5, 20, 0, 0, 0, 0, p.zone), time.Date(2026, 6, 1, 0, 0, 0, 0, p.zone))
 	check := func(path string) {
 		b.open(path)
 		b.until(`[...document.querySelectorAll("figure.chart")].every((f) => f.chart)`)
@@ -63,6 +64,6 @@ func TestPortalIsAccessible(t *testing.T) {
 	second.claim(other.code(1)) // a takeover, which is told
 	ref := strings.Split(b.path(), "/")[2]
 	for _, s := range shots {
-		check(strings.Replace(s.path, "METER", ref, 1))
+		check(p.shotPath(s.path, ref, other))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/consumer"
 	"github.com/wattveil/wattveil/internal/registry"
+	"github.com/wattveil/wattveil/rating"
 	"github.com/wattveil/wattveil/tariff"
 )
 
@@ -19,6 +20,9 @@ func (c *Consumers) Offers(ctx context.Context, m wattveil.Meter, from, to time.
 	out := consumer.Offers{Zone: from.Location(), From: from, To: from}
 	var err error
 	if out.List, err = c.offered(ctx, m); err != nil {
+		return consumer.Offers{}, fmt.Errorf("offers for %v: %w", m, err)
+	}
+	if out.Limits, err = c.limitsOf(ctx, m.UC); err != nil {
 		return consumer.Offers{}, fmt.Errorf("offers for %v: %w", m, err)
 	}
 	e, err := c.energy(ctx, m, from, to)
@@ -39,7 +43,7 @@ func (c *Consumers) Offers(ctx context.Context, m wattveil.Meter, from, to time.
 	out.Import, out.Export = sumOf(full)
 	for i := range out.List {
 		versions := versionsUpTo(out.List, out.List[i].Terms)
-		if out.List[i].Due, err = c.dueByVersions(versions, full, e.resolution, out.From, out.To); err != nil {
+		if out.List[i].Due, err = c.dueByVersions(ctx, m.UC, versions, rating.Request{Intervals: full, Resolution: e.resolution, From: out.From, To: out.To}); err != nil {
 			return consumer.Offers{}, fmt.Errorf("energy of %v by tariff %s: %w", m, out.List[i].Terms.ID(), err)
 		}
 	}
@@ -86,17 +90,20 @@ func versionsUpTo(list []consumer.Offer, last *tariff.Tariff) tariff.Versions {
 }
 
 // dueByVersions rates each version's part of a time.
-func (c *Consumers) dueByVersions(versions tariff.Versions, list []wattveil.Interval, res wattveil.Resolution, from, to time.Time) (consumer.Due, error) {
-	if _, err := tariff.Group(versions); err != nil { // it replaces what it may not
+func (c *Consumers) dueByVersions(ctx context.Context, uc wattveil.UCNumber, versions tariff.Versions, whole rating.Request) (consumer.Due, error) {
+	if _, err := tariff.Group(versions); err != nil { // one replaces what it may not
 		return consumer.Due{Fault: consumer.NotRating}, nil
 	}
 	var sum consumer.Due
-	for _, piece := range versions.Split(from, to) {
+	for _, piece := range versions.Split(whole.From, whole.To) {
 		if piece.Tariff == nil {
 			return consumer.Due{Fault: consumer.NotValid}, nil
 		}
-		within := func(i wattveil.Interval) bool { return i.Start < piece.From.Unix() || i.Start >= piece.To.Unix() }
-		part, err := c.due(piece.Tariff, slices.DeleteFunc(slices.Clone(list), within), res, piece.From, piece.To)
+		outside := func(i wattveil.Interval) bool { return i.Start < piece.From.Unix() || i.Start >= piece.To.Unix() }
+		in := rating.Request{
+			Intervals: slices.DeleteFunc(slices.Clone(whole.Intervals), outside), Resolution: whole.Resolution, From: piece.From, To: piece.To,
+		}
+		part, err := c.due(ctx, uc, piece.Tariff.ID(), in)
 		if err != nil || part.Fault != "" {
 			return part, err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/wattveil/wattveil/analytics"
 	"github.com/wattveil/wattveil/consumer"
 	"github.com/wattveil/wattveil/internal/registry"
+	"github.com/wattveil/wattveil/rating"
 	"github.com/wattveil/wattveil/tariff"
 )
 
@@ -46,8 +47,8 @@ func (c *Consumers) outlook(ctx context.Context, m wattveil.Meter) (consumer.Out
 		out.SoFar.Fault = consumer.NoEnergy
 		return out, nil
 	}
-	r := runningEnergy{c: c, terms: terms, energy: e, out: &out}
-	return out, r.price()
+	r := runningEnergy{c: c, meter: m, terms: terms, energy: e, out: &out}
+	return out, r.price(ctx)
 }
 
 // running finds when the running period began and when it should end.
@@ -98,12 +99,13 @@ func isMonthStart(at time.Time) bool {
 type runningEnergy struct {
 	*energy
 	c     *Consumers
+	meter wattveil.Meter
 	terms *tariff.Tariff // nil if none is known
 	out   *consumer.Outlook
 }
 
 // price tells the cost so far and the forecast.
-func (r *runningEnergy) price() error {
+func (r *runningEnergy) price(ctx context.Context) error {
 	out := r.out
 	if first := r.known[0].Start; !out.Billed && first > out.From.Unix() {
 		out.From = time.Unix(first, 0).In(out.Zone)
@@ -124,15 +126,20 @@ func (r *runningEnergy) price() error {
 		return nil
 	}
 	var err error
-	if out.SoFar, err = r.c.due(r.terms, full, r.resolution, out.From, out.Until); err != nil || !out.Forecast {
+	if out.SoFar, err = r.due(ctx, full, out.Until); err != nil || !out.Forecast {
 		return err
 	}
 	for due, rest := range map[*consumer.Due][]wattveil.Interval{&out.Low: f.Low, &out.Mean: f.Expected, &out.Top: f.High} {
-		if *due, err = r.c.due(r.terms, slices.Concat(full, rest), r.resolution, out.From, out.To); err != nil {
+		if *due, err = r.due(ctx, slices.Concat(full, rest), out.To); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// due is what energy from the period's start to a time costs.
+func (r *runningEnergy) due(ctx context.Context, list []wattveil.Interval, to time.Time) (consumer.Due, error) {
+	return r.c.due(ctx, r.meter.UC, r.terms.ID(), rating.Request{Intervals: list, Resolution: r.resolution, From: r.out.From, To: to})
 }
 
 // measuredDays are the days of the period with what is known of them.

@@ -81,9 +81,17 @@ func sumOf(list []wattveil.Interval) (imports, exports wattveil.Wh) {
 	return imports, exports
 }
 
-// due is what intervals that cover a time cost by a tariff.
-func (c *Consumers) due(terms *tariff.Tariff, list []wattveil.Interval, res wattveil.Resolution, from, to time.Time) (consumer.Due, error) {
-	rated, err := rating.Request{Tariff: terms, Intervals: list, From: from, To: to, Resolution: res}.Rate()
+// due is what intervals that cover a time cost by a tariff of a utility.
+func (c *Consumers) due(ctx context.Context, uc wattveil.UCNumber, id string, in rating.Request) (consumer.Due, error) {
+	terms, err := c.t.tariff(ctx, uc, id)
+	if err != nil {
+		return consumer.Due{}, err
+	}
+	if in.Series, err = c.t.seriesOf(ctx, uc, terms); err != nil {
+		return consumer.Due{}, err
+	}
+	in.Tariff, in.DemandStep = terms.Tariff, tariff.NewDecimal(1, 1)
+	rated, err := in.Rate()
 	if err != nil {
 		fault := faultOf(err)
 		if fault == "" {

@@ -11,11 +11,12 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/wattveil/wattveil/consumer"
+	"github.com/wattveil/wattveil/gate"
 	"github.com/wattveil/wattveil/wire"
 )
 
 // shots are the pages that TestScreenshots looks at, signed in. METER stands
-// for the meter's reference.
+// for the meter's reference, BILL for that of its newest bill.
 var shots = []struct{ name, path string }{
 	{"home", "/"},
 	{"about", "/about"},
@@ -28,6 +29,9 @@ var shots = []struct{ name, path string }{
 	{"use-year", "/m/METER/use?by=year&at=2026-06-10&compare=previous"},
 	{"use-nothing", "/m/METER/use?by=month&at=2020-01-01"},
 	{"outlook", "/m/METER/outlook"},
+	{"bills", "/m/METER/bills"},
+	{"bill", "/m/METER/bill/BILL"},
+	{"asked", "/m/METER/asked"},
 	{"tariff", "/m/METER/tariff"},
 	{"tariff-seasons", "/m/METER/tariff?tariff=seasons&from=2026-03&to=2026-05"},
 	{"alerts", "/m/METER/alerts"},
@@ -58,6 +62,9 @@ func TestScreenshots(t *testing.T) {
 		return at > gap.Unix() && at < gap.Add(3*time.Hour).Unix() || at > gap.Add(8*time.Hour).Unix() && at < gap.Add(30*time.Hour).Unix()
 	})
 	p.billed(m, "wattveil-three-band", time.Date(2026, 4, 1, 0, 0, 0, 0, p.zone), time.Date(2026, 6, 1, 0, 0, 0, 0, p.zone))
+	_, _, err := p.company.bills("wattveil-three-band", time.Date(2026, 5, 1, 0, 0, 0, 0, p.zone), time.Date(2026, 6, 10, 0, 0, 0, 0, p.zone), m.name.Pseudonym.String())
+	must(t, err) // refused, which is told
+	must(t, p.SetGate(t.Context(), "energy.example", gate.Settings{BillsPerYear: 26}))
 	process := chromium(t)
 	b := browse(t, process, p.serve())
 	if language := os.Getenv("WATTVEIL_LANGUAGE"); language != "" {
@@ -85,7 +92,16 @@ func TestScreenshots(t *testing.T) {
 	p.setAlert(m.name, consumer.AlertHour, 1_500)
 	p.clock.add(7 * day)
 	for _, s := range shots {
-		b.shoot(dir, s.name, strings.Replace(s.path, "METER", ref, 1))
+		b.shoot(dir, s.name, p.shotPath(s.path, ref, m))
+	}
+	b.open(p.shotPath("/m/METER/bill/BILL", ref, m))
+	b.click("[data-check] button")
+	b.until(`document.body.dataset.bill == "holds"`)
+	for _, theme := range []string{"light", "dark"} {
+		b.dark(theme == "dark")
+		picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(dir, "bill-checked-desktop-"+theme+".png"), picture, 0o644))
 	}
 	second := browse(t, process, b.at)
 	second.typeCode(m.code(2))
@@ -93,6 +109,18 @@ func TestScreenshots(t *testing.T) {
 	second.claim(m.code(2))
 	second.shoot(dir, "takeover-waits", "/")
 	b.shoot(dir, "takeover-notice", "/m/"+ref+"/now")
+}
+
+// shotPath puts references into a path of shots.
+func (p *portalRig) shotPath(path, ref string, m *smart) string {
+	p.t.Helper()
+	list, err := p.Consumers().Bills(p.t.Context(), m.name)
+	must(p.t, err)
+	newest := "none"
+	if len(list) > 0 {
+		newest = list[len(list)-1].Ref
+	}
+	return strings.NewReplacer("METER", ref, "BILL", newest).Replace(path)
 }
 
 // shoot pictures a page, or the present one, in all its looks.

@@ -1,0 +1,310 @@
+package portal
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/bill"
+	billpage "github.com/wattveil/wattveil/bill/page"
+	"github.com/wattveil/wattveil/consumer"
+	"github.com/wattveil/wattveil/invoice"
+)
+
+// billFileKind is a file of a bill.
+type billFileKind struct {
+	kind  string // of its content
+	write func(*visit, *consumer.Bill, io.Writer) error
+}
+
+// whole makes a file before any of it is sent.
+func whole(kind string, file func(*visit, *consumer.Bill) ([]byte, error)) billFileKind {
+	return billFileKind{kind, func(v *visit, b *consumer.Bill, out io.Writer) error {
+		content, err := file(v, b)
+		if err == nil {
+			_, err = out.Write(content)
+		}
+		return err
+	}}
+}
+
+// billFiles are all of them, by name (spec/portal.md section 10).
+var billFiles = map[string]billFileKind{
+	"bill.json":     whole("application/json", documentFile),
+	"secret.json":   whole("application/json", openingFile),
+	"intervals.csv": {"text/csv; charset=utf-8", writeIntervals},
+	"registers.csv": {"text/csv; charset=utf-8", writeRegisters},
+	"tariff.json":   whole("application/json", tariffFile),
+	"keys.json":     whole("application/json", keysFile),
+	"log.json":      whole("application/json", logKeysFile),
+	"bill.pdf":      whole("application/pdf", pdfFile),
+	"check.json":    whole("application/json", checkFile),
+}
+
+// billFile answers a file of a bill.
+func billFile(v *visit) error {
+	b, _, err := v.findBill()
+	if err != nil {
+		return err
+	}
+	name := v.r.PathValue("file")
+	file, ok := billFiles[name]
+	if !ok {
+		return consumer.NoBill
+	}
+	send := &billDownload{v: v, kind: file.kind, name: b.From.Format(dateForm) + "-" + name}
+	out := bufio.NewWriterSize(send, downloadBuffer)
+	if err = file.write(v, b, out); err == nil {
+		err = out.Flush()
+	}
+	if err != nil && send.begun {
+		v.s.cfg.Log.Error("file of a bill broken off", "file", name, "error", err)
+		panic(http.ErrAbortHandler) // so that the browser sees that it is not whole
+	}
+	return err
+}
+
+const downloadBuffer = 64 << 10
+
+// billDownload begins the answer with the first bytes of a file, so that what
+// fails before is answered by a page.
+type billDownload struct {
+	v          *visit
+	kind, name string
+	begun      bool
+}
+
+func (d *billDownload) Write(content []byte) (int, error) {
+	if !d.begun {
+		d.begun = true
+		h := d.v.w.Header()
+		h.Set("Content-Type", d.kind)
+		h.Set("Content-Disposition", `attachment; filename="`+d.name+`"`)
+		h.Set("Cache-Control", "no-store")
+	}
+	return d.v.w.Write(content)
+}
+
+func documentFile(_ *visit, b *consumer.Bill) ([]byte, error) { return b.Document.Text() }
+
+// opening is the secret of a bill with the leaves of its days (spec/bill.md
+// section 10).
+type opening struct {
+	Leaves []bill.Hash `json:"leaves,omitempty"`
+	Secret string      `json:"secret"`
+}
+
+func openingOf(e *consumer.BillEnergy) opening {
+	o := opening{Secret: e.Secret.Text()}
+	if e.Same {
+		o.Leaves = e.Leaves
+	}
+	return o
+}
+
+func openingFile(v *visit, b *consumer.Bill) ([]byte, error) {
+	e, err := v.s.cfg.TTP.BillEnergy(v.r.Context(), v.meter.Name, *b)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(openingOf(&e))
+}
+
+func tariffFile(v *visit, b *consumer.Bill) ([]byte, error) {
+	e, err := v.s.cfg.TTP.BillEnergy(v.r.Context(), v.meter.Name, *b)
+	if err != nil {
+		return nil, err
+	}
+	return e.Terms.MarshalJSON()
+}
+
+func keysFile(v *visit, _ *consumer.Bill) ([]byte, error) {
+	keys, err := v.s.cfg.TTP.BillKeysFor(v.r.Context(), v.meter.Name)
+	return keys.JWKS, err
+}
+
+func logKeysFile(v *visit, _ *consumer.Bill) ([]byte, error) {
+	keys, err := v.s.cfg.TTP.BillKeysFor(v.r.Context(), v.meter.Name)
+	if err == nil && keys.Log == "" {
+		err = consumer.NoBill
+	}
+	return []byte(keys.Log), err
+}
+
+// writeIntervals writes what the bill was made from, in the third form of
+// spec/bill.md section 10.
+func writeIntervals(v *visit, b *consumer.Bill, out io.Writer) error {
+	e, err := v.s.cfg.TTP.BillEnergy(v.r.Context(), v.meter.Name, *b)
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(out, "start,seconds,import_wh,export_wh,quality\n"); err != nil {
+		return err
+	}
+	for _, i := range e.Intervals {
+		_, err := fmt.Fprintf(out, "%s,%d,%d,%d,%d\n", utc(i.Start), i.End-i.Start, int64(i.Import), int64(i.Export), i.Quality)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func utc(at int64) string { return time.Unix(at, 0).UTC().Format(time.RFC3339) }
+
+// aroundBill is how far outside of a bill's period readings count for it.
+const aroundBill = 35 * 24 * time.Hour
+
+// writeRegisters writes the meter's readings in the second form, while they
+// are read.
+func writeRegisters(v *visit, b *consumer.Bill, out io.Writer) error {
+	if _, err := io.WriteString(out, "series,time,import_register_wh,export_register_wh,flags\n"); err != nil {
+		return err
+	}
+	return v.s.cfg.TTP.Registers(v.r.Context(), v.meter.Name, b.From.Add(-aroundBill), b.To.Add(aroundBill), func(r consumer.Register) error {
+		_, err := fmt.Fprintf(out, "%d,%s,%d,%d,%s\n", r.Series, utc(r.Time), uint64(r.Import), uint64(r.Export), flagNames(r.Status))
+		return err
+	})
+}
+
+// flagNames writes a reading's status as spec/bill.md section 10 has it.
+func flagNames(s wattveil.Status) string {
+	var names []string
+	for bit := range 16 {
+		flag := wattveil.Status(1) << bit
+		if s&flag == 0 {
+			continue
+		}
+		switch flag {
+		case wattveil.StatusClock:
+			names = append(names, "clock")
+		case wattveil.StatusRestart:
+			names = append(names, "restart")
+		case wattveil.StatusTamper:
+			names = append(names, "tamper")
+		default:
+			names = append(names, strconv.Itoa(bit))
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+// pdfFile prints the bill, with those that came before it. The TTP knows no
+// name and address, so there is none on it.
+func pdfFile(v *visit, b *consumer.Bill) ([]byte, error) {
+	list, err := v.s.cfg.TTP.Bills(v.r.Context(), v.meter.Name)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := v.s.cfg.TTP.BillKeysFor(v.r.Context(), v.meter.Name)
+	if err != nil {
+		return nil, err
+	}
+	set, err := bill.ParseKeySet(keys.JWKS)
+	if err != nil {
+		return nil, err
+	}
+	checked, err := bill.Verify(b.Document.JWS, set)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the bill does not hold: %w", consumer.NoBill, err)
+	}
+	print := invoice.Invoice{
+		Bill: checked.Bill, Document: b.Document, Sender: []string{checked.Issuer}, URL: v.s.URL() + "/check",
+	}
+	for _, other := range list {
+		if other.To.After(b.From) || other.Content.Currency != b.Content.Currency || correctionOf(&other, list) != nil {
+			continue
+		}
+		if earlier, err := bill.Verify(other.Document.JWS, set); err == nil {
+			print.Earlier = append(print.Earlier, invoice.Earlier{Bill: earlier.Bill, JWS: other.Document.JWS})
+		}
+	}
+	print.Earlier = print.Earlier[max(0, len(print.Earlier)-invoice.MaxEarlier):]
+	language, err := invoice.ParseLanguage(v.locale.lang)
+	if err != nil {
+		return nil, err
+	}
+	return language.PDF(&print)
+}
+
+// checkPage is the page that checks bills by themselves, for whoever has one on
+// paper: the code that is printed on it leads here. It has its own policy, by
+// which it asks nobody for anything, in the place of the portal's.
+func checkPage(v *visit) error {
+	keys, err := v.s.cfg.TTP.BillKeys(v.r.Context())
+	if err != nil {
+		return err
+	}
+	content, err := billpage.HTML(billpage.Keys{JWKS: string(keys)})
+	if err != nil {
+		return err
+	}
+	h := v.w.Header()
+	h.Set("Content-Security-Policy", "frame-ancestors 'none'")
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	_, _ = v.w.Write(content) // the browser has left if this fails
+	return nil
+}
+
+// checkData is all that a browser needs to check a bill. Intervals come in runs
+// without holes.
+type checkData struct {
+	Document string     `json:"document"`
+	Meter    string     `json:"meter"`
+	Keys     string     `json:"keys"`
+	Log      string     `json:"log"`
+	Secret   string     `json:"secret"`
+	Days     []checkDay `json:"days"`
+	Runs     []checkRun `json:"runs"`
+}
+
+// checkDay is a local day: its number from 1970-01-01, and when it begins.
+type checkDay [2]int64
+
+type checkRun struct {
+	Start   int64   `json:"start"`
+	Seconds int64   `json:"seconds"`
+	Import  []int64 `json:"import"`
+	Export  []int64 `json:"export"`
+	Quality []int   `json:"quality"`
+}
+
+func checkFile(v *visit, b *consumer.Bill) ([]byte, error) {
+	e, err := v.s.cfg.TTP.BillEnergy(v.r.Context(), v.meter.Name, *b)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := v.s.cfg.TTP.BillKeysFor(v.r.Context(), v.meter.Name)
+	if err != nil {
+		return nil, err
+	}
+	document, err := b.Document.Text()
+	if err != nil {
+		return nil, err
+	}
+	d := checkData{
+		Document: string(document), Meter: v.meter.Name.String(), Keys: string(keys.JWKS), Log: keys.Log, Secret: e.Secret.Text(), Runs: []checkRun{},
+	}
+	for i := range e.Days.Len() {
+		d.Days = append(d.Days, checkDay{e.Days.Day(i), e.Days.Begin(i)})
+	}
+	for _, i := range e.Intervals {
+		n := len(d.Runs)
+		if n == 0 || d.Runs[n-1].Seconds != i.End-i.Start || d.Runs[n-1].end() != i.Start {
+			d.Runs = append(d.Runs, checkRun{Start: i.Start, Seconds: i.End - i.Start})
+			n++
+		}
+		r := &d.Runs[n-1]
+		r.Import, r.Export, r.Quality = append(r.Import, int64(i.Import)), append(r.Export, int64(i.Export)), append(r.Quality, int(i.Quality))
+	}
+	return json.Marshal(d)
+}
+
+func (r *checkRun) end() int64 { return r.Start + r.Seconds*int64(len(r.Import)) }

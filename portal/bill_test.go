@@ -1,0 +1,107 @@
+package portal
+
+import (
+	"bytes"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/wattveil/wattveil/bill"
+)
+
+func TestBillInWords(t *testing.T) {
+	f := newFake()
+	s, session := newServer(t, f)
+	list := textOf(get(s, "/m/"+fakeRef+"/bills", session).Body.String())
+	if want := "1 June 2026 – 2 June 2026 wattveil-three-band 12.000 kWh CHF 3.78 estimated in part"; !strings.Contains(list, want) {
+		t.Errorf("the list does not say %q:\n%s", want, list)
+	}
+	text := textOf(get(s, "/m/"+fakeRef+"/bill/"+fakeBillRef, session).Body.String())
+	for _, want := range []string{
+		"Bill of 1 June 2026 – 2 June 2026", "Total CHF 3.78", "From the grid day 12.000 kWh CHF 0.2680 CHF 3.22", "Standing charge 2 days CHF 0.14 CHF 0.28",
+		"2 of its 48 intervals are estimated", "--readings intervals.csv --secret secret.json bill.json",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the bill does not say %q:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "Readings have come since") || strings.Contains(text, "stands in its place") {
+		t.Error("the bill tells of changes that there are none of")
+	}
+	first := f.billed
+	f.billed = newFakeBill(f.meters[0].Name, func(b *bill.Bill) {
+		b.Carries, b.UnbilledSeconds = bill.HashOf("other").String(), 7200
+		b.ImportKWh, b.Lines[0].Quantity, b.Lines[0].Price, b.Lines[0].Withheld, b.Lines[0].Series = "", "", "", "reveal", bill.HashOf("series").String()
+	})
+	f.billed.energy.Same = false
+	text = textOf(get(s, "/m/"+fakeRef+"/bill/"+fakeBillRef, session).Body.String())
+	for _, want := range []string{"The difference is in the quantities", "For 2 hours of this time", "not told hour by hour", "Readings have come since"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the bill does not say %q:\n%s", want, text)
+		}
+	}
+	f.billed = first
+}
+
+func TestBillFiles(t *testing.T) {
+	f := newFake()
+	s, session := newServer(t, f)
+	base := "/m/" + fakeRef + "/bill/" + fakeBillRef
+	for name, want := range map[string]string{
+		"bill.json":     `{"jws":"`,
+		"secret.json":   `{"leaves":["` + f.billed.energy.Leaves[0].String() + `"`,
+		"intervals.csv": "start,seconds,import_wh,export_wh,quality\n2026-05-31T22:00:00Z,3600,250,0,0\n",
+		"registers.csv": "series,time,import_register_wh,export_register_wh,flags\n1,2026-04-26T22:00:00Z,0,0,",
+		"tariff.json":   `{"currency":"CHF"`,
+		"keys.json":     `{"keys":[`,
+		"bill.pdf":      "%PDF-",
+		"check.json":    `{"document":"{`,
+	} {
+		w := get(s, base+"/"+name, session)
+		if w.Code != http.StatusOK || !strings.HasPrefix(w.Body.String(), want) {
+			t.Errorf("%s: status %d, begins with %.80q", name, w.Code, w.Body.String())
+		}
+		if d := w.Header().Get("Content-Disposition"); d != `attachment; filename="2026-06-01-`+name+`"` {
+			t.Errorf("%s is called %q", name, d)
+		}
+	}
+	if csv := get(s, base+"/registers.csv", session).Body.String(); !strings.Contains(csv, ",clock tamper 9\n") {
+		t.Errorf("flags are not told: %q", csv)
+	}
+	for _, path := range []string{base + "/other.txt", base + "/log.json", "/m/" + fakeRef + "/bill/none", "/m/" + fakeRef + "/bill/none/bill.json"} {
+		if w := get(s, path, session); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), `data-class="no-bill"`) {
+			t.Errorf("%s: status %d", path, w.Code)
+		}
+	}
+	if !bytes.Contains(get(s, base+"/bill.pdf", session).Body.Bytes(), []byte("%%EOF")) {
+		t.Error("the PDF does not end")
+	}
+	// What does not hold is not printed.
+	f.billed.bill.Document.JWS += "x"
+	if w := get(s, base+"/bill.pdf", session); w.Code != http.StatusNotFound {
+		t.Errorf("a bill that does not hold is printed: status %d", w.Code)
+	}
+}
+
+// policyInPage allows the page's own script and style, by their hashes, and no
+// request.
+var policyInPage = regexp.MustCompile(`<meta http-equiv="Content-Security-Policy" content="default-src &#39;none&#39;; script-src &#39;sha256-\S*&#39;; style-src &#39;sha256-\S*&#39;; img-src data:; base-uri &#39;none&#39;; form-action &#39;none&#39;">`)
+
+// TestCheckPageAsksNobody: the page for bills on paper comes with the keys and a
+// policy that forbids all requests.
+func TestCheckPageAsksNobody(t *testing.T) {
+	f := newFake()
+	s, _ := newServer(t, f)
+	w := get(s, "/check")
+	body := w.Body.String()
+	if w.Code != http.StatusOK || !policyInPage.MatchString(body) {
+		t.Errorf("status %d, or the page's policy is another", w.Code)
+	}
+	if w.Header().Get("Content-Security-Policy") != "frame-ancestors 'none'" {
+		t.Error("the page may be framed, or its script may not run")
+	}
+	if !strings.Contains(body, "OKP") {
+		t.Error("the page has no keys")
+	}
+}
