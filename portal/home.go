@@ -40,6 +40,7 @@ var aboutPage = page{name: "about", texts: texts{
 	"kept-2":    {"Your passkeys' public keys, with the days of creation and last use", "Die öffentlichen Schlüssel Ihrer Passkeys, mit den Tagen von Entstehung und letztem Gebrauch"},
 	"kept-3":    {"Which meters are in your account, and since which day", "Welche Zähler in Ihrem Konto sind, und seit welchem Tag"},
 	"kept-4":    {"Your sessions, until they end", "Ihre Sitzungen, bis sie enden"},
+	"kept-5":    {"Alerts that you set, and for 90 days what they raised", "Meldungen, die Sie gesetzt haben, und 90 Tage lang, was sie gemeldet haben"},
 	"never":     {"Never asked for, kept or logged", "Nie gefragt, gespeichert oder protokolliert"},
 	"never-1":   {"Names, postal and e-mail addresses, phone and customer numbers", "Namen, Post- und E-Mail-Adressen, Telefon- und Kundennummern"},
 	"never-2":   {"Network addresses and the names of browsers", "Netzadressen und die Namen von Browsern"},
