@@ -127,6 +127,11 @@ func layers() []Rule {
 			Why:   "they are pure: the same readings give the same result, wherever they came from and go to",
 		},
 		{
+			Of:    []string{"export", "analytics"},
+			Never: []string{"bill", "rating", "vee", "readings/...", "ttp", "portal"},
+			Why:   "they are pure: intervals in, and bytes or figures out, wherever the intervals came from",
+		},
+		{
 			Of:    []string{"link"},
 			Never: []string{"link/broker", mochiSDK},
 			Why:   "a meter's binary carries no server",
@@ -158,6 +163,7 @@ func engines() []Rule {
 		{Of: []string{mochiSDK}, OnlyFrom: []string{"link/broker"}, Why: driver},
 		{Of: []string{"github.com/eclipse/paho.golang/..."}, OnlyFrom: []string{"link"}, Why: driver},
 		{Of: []string{"github.com/go-jose/go-jose/v4/..."}, OnlyFrom: []string{"bill"}, Why: driver},
+		{Of: []string{"github.com/parquet-go/parquet-go/..."}, OnlyFrom: []string{"export"}, Why: driver},
 		{Of: []string{"github.com/cockroachdb/apd/v3", "github.com/rickar/cal/v2/..."}, OnlyFrom: []string{"tariff"}, Why: driver},
 		{
 			Of:       []string{"github.com/transparency-dev/...", "golang.org/x/mod/...", "k8s.io/klog/v2"},
