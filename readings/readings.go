@@ -109,6 +109,15 @@ type Store interface {
 	// keys are destroyed. The readings stay.
 	DropEpoch(ctx context.Context, m wattveil.Meter, e wattveil.Epoch) error
 
+	// Erase forgets what a meter has of all UTC days that are over at a second:
+	// readings and conflicts, not digests, which tell nothing of them. The rest
+	// of that second's day stays. When it returns nil, none of it comes back
+	// and no file of the store has it, save for what was copied elsewhere; a
+	// crash leaves all of it or nothing, and it is safe and right to erase
+	// again. What is appended later for those days is stored like anything
+	// else.
+	Erase(ctx context.Context, m wattveil.Meter, before int64) error
+
 	// Close waits for calls under way and releases the store. Closing twice
 	// is harmless.
 	Close() error

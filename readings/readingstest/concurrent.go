@@ -156,5 +156,6 @@ func (f *fixture) calls(ctx context.Context) map[string]error {
 		"Digests":     digests,
 		"LastCounter": last,
 		"DropEpoch":   f.store.DropEpoch(ctx, meter(), 1),
+		"Erase":       f.store.Erase(ctx, meter(), readings.MaxTime),
 	}
 }

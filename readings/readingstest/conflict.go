@@ -107,6 +107,11 @@ func testModel(f *fixture) {
 		for i := range batch {
 			model.append(&batch[i])
 		}
+		if round%7 == 6 {
+			m, second := ms[rng.IntN(len(ms))], int64(rng.IntN(2*day))
+			f.erase(m, midnight+second)
+			model.erase(m, midnight+second)
+		}
 		if round%20 == 19 {
 			f.reopen()
 		}
@@ -131,6 +136,14 @@ func (m model) append(b *readings.Block) {
 		k := modelKey{b.Meter, b.Series, r.Time}
 		if !slices.Contains(m[k], r) {
 			m[k] = append(m[k], r)
+		}
+	}
+}
+
+func (m model) erase(meter wattveil.Meter, before int64) {
+	for k := range m {
+		if k.meter == meter && k.time < before-before%day {
+			delete(m, k)
 		}
 	}
 }
