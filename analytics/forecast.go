@@ -1,5 +1,3 @@
-// Package analytics tells what a meter's intervals say beside their sum. It is
-// pure: the same intervals always give the same answer. It prices nothing.
 package analytics
 
 import (

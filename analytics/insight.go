@@ -109,7 +109,7 @@ type Base struct {
 }
 
 const (
-	fewestDays   = 7  // that say something of a home
+	leastDays   = 7  // that say something of a home
 	hoursOfDay   = 20 // of a day that are enough to see its lowest
 	hoursOfNight = 6
 )
@@ -138,7 +138,7 @@ func BaseLoad(hours []Hour, zone *time.Location) Base {
 			lows = append(lows, low)
 		}
 	}
-	if len(lows) < fewestDays {
+	if len(lows) < leastDays {
 		return Base{Days: len(lows)}
 	}
 	return Base{Power: Watt(median(lows)), Days: len(lows), Known: true}
@@ -191,7 +191,7 @@ func NightUse(hours []Hour, zone *time.Location) (s Share) {
 			nights++
 		}
 	}
-	s.Known = nights >= fewestDays*8 && len(hours) >= fewestDays*24 && s.Whole > 0
+	s.Known = nights >= leastDays*8 && len(hours) >= leastDays*24 && s.Whole > 0
 	return s
 }
 

@@ -276,3 +276,34 @@ func TestRealHomes(t *testing.T) {
 		t.Logf("%s: %d of %d days are unusual, %d planted ones are found, %d homes use nothing", c.name, unusual, compared, found, silent)
 	}
 }
+
+// TestCollector: what is gathered from minutes is what quarters are, and a
+// quarter of which a minute is missing is none.
+func TestCollector(t *testing.T) {
+	zone := zurich(t)
+	want := planted(zone, time.Date(2026, 2, 2, 0, 0, 0, 0, zone), 3)
+	var whole, part, longer analytics.Collector
+	for _, q := range want {
+		longer.Add(q)
+		for at, left := q.Start, q.Import; at < q.End; at += 60 {
+			minute := wattveil.Interval{Start: at, End: at + 60, Import: left / wattveil.Wh((q.End-at)/60)}
+			left -= minute.Import
+			whole.Add(minute)
+			if at/60%77 != 5 {
+				part.Add(minute)
+			}
+		}
+	}
+	if !slices.Equal(whole.Intervals(), want) || !slices.Equal(longer.Intervals(), want) {
+		t.Error("minutes do not add up to the quarters that they are of")
+	}
+	left := part.Intervals()
+	for _, q := range left {
+		if !slices.Contains(want, q) {
+			t.Fatal("a quarter was made up")
+		}
+	}
+	if len(left) == 0 || len(left) > len(want)*9/10 {
+		t.Errorf("%d quarters of %d are whole", len(left), len(want))
+	}
+}

@@ -17,7 +17,7 @@ type Day struct {
 
 const (
 	likeWithin = 42 // days before and after
-	fewestLike = 8
+	leastLike = 8
 	unusual    = 3.5
 	// A home that is the same every day has no spread; what a person would not
 	// call unusual is not.
@@ -46,7 +46,7 @@ func UnusualDays(hours []Hour, zone *time.Location) (list []Day, compared int) {
 	}
 	for i := range whole {
 		like := alike(whole, noons, i)
-		if len(like) < fewestLike {
+		if len(like) < leastLike {
 			continue
 		}
 		compared++

@@ -34,10 +34,11 @@ const MaxBuckets = 100_000
 type Use struct {
 	Resolution wattveil.Resolution // of the meter; 0 if it has no readings
 	Zone       *time.Location
-	Tariff     string // id; empty if none is known
-	Currency   string // of the costs; empty without a tariff
-	Decimals   int    // minor units of the currency
-	Bands      []Band // of the tariff, in its order
+	Erased     time.Time // what is before is erased; zero if nothing is
+	Tariff     string    // id; empty if none is known
+	Currency   string    // of the costs; empty without a tariff
+	Decimals   int       // minor units of the currency
+	Bands      []Band    // of the tariff, in its order
 	Buckets    []Bucket
 	Total      Bucket // of all
 }
@@ -94,7 +95,6 @@ type Standing struct {
 	DurableFrom time.Time
 	DurableTo   time.Time
 	Gaps        []Span // that the receipt named, rising
-	Events      []Event
 }
 
 // Span is a stretch of time.
@@ -102,6 +102,8 @@ type Span struct{ From, To time.Time }
 
 // Event is something that happened to a meter's keys or readings.
 type Event struct {
-	Kind string
-	At   time.Time
+	Kind  string
+	At    time.Time // the first, of several
+	Until time.Time // the last, of what lasted; else zero
+	Count int       // how many on that day, where that is said; else 0
 }

@@ -24,6 +24,11 @@ type fake struct {
 	fails    error
 	set      []consumer.Alert // that was asked for
 	billed   fakeBill
+
+	breaks int // the interval at which an export fails, if above 0
+	chosen consumer.Choices
+	links  []consumer.Link
+	erased time.Time
 }
 
 var (
@@ -178,7 +183,7 @@ func (f *fake) bucket(at, end time.Time, i int) consumer.Bucket {
 }
 
 func (f *fake) Standing(context.Context, wattveil.Meter) (consumer.Standing, error) {
-	s := consumer.Standing{Zone: fakeZone, Fingerprint: "00ff", Events: []consumer.Event{{Kind: "keys", At: fakeNow}, {Kind: "new-kind", At: fakeNow}}}
+	s := consumer.Standing{Zone: fakeZone, Fingerprint: "00ff"}
 	if !f.empty {
 		s.LastReading, s.Resolution, s.Epoch, s.KeyedSince = fakeNow.Add(-5*time.Hour), 900, 3, fakeNow
 		s.Receipt, s.DurableFrom, s.DurableTo = fakeNow.Add(-96*time.Hour), fakeNow.Add(-200*time.Hour), fakeNow

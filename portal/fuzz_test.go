@@ -15,10 +15,12 @@ func FuzzHandlers(f *testing.F) {
 	s, session := newServer(f, world)
 	routes := s.table
 	for i := range routes {
-		for _, q := range []string{"", "by=month&at=2026-02-01&compare=year&cost=1", "by=week&at=2026-13-45", "from=1&to=2", "from=1767225600&to=1798761600", "next=//x", "later=1"} {
+		for _, q := range []string{"", "by=month&at=2026-02-01&compare=year&cost=1", "by=week&at=2026-13-45", "from=1&to=2", "from=1767225600&to=1798761600", "next=//x", "later=1",
+			"format=csv&from=2026-03-28&to=2026-03-30", "format=parquet&from=2026-06-17&to=2026-01-01", "from=0000-01-01&to=9999-12-31&format=green-button"} {
 			f.Add(byte(i), q, "", false)
 		}
 		f.Add(byte(i), "", "code=RIGHT&number=99999999999999999999&sure=yes&language=xx&next=%2F", false)
+		f.Add(byte(i), "", "profile=totals&keep=13&groups=yes&sure=yes&before=2026-01-01&from=2026-06-01&to=2026-06-02&lasts=7&ref=x", false)
 		f.Add(byte(i), "", `{"id":"x","rawId":"eA","type":"public-key","response":{}}`, true)
 	}
 	f.Fuzz(func(t *testing.T, route byte, query, body string, script bool) {

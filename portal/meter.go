@@ -39,7 +39,14 @@ var meterPage = page{name: "meter", texts: texts{
 	"ev-keys":          {"New session keys", "Neue Sitzungsschlüssel"},
 	"ev-counter-reuse": {"A counter was used twice; the session keys were closed", "Ein Zähler wurde zweimal benutzt; die Sitzungsschlüssel wurden gesperrt"},
 	"ev-claim-failed":  {"Somebody typed a wrong claim code", "Jemand hat einen falschen Zugangscode eingegeben"},
+	"ev-conflict":      {"Readings came again with other values; the first ones count", "Messwerte kamen noch einmal mit anderen Werten; die ersten zählen"},
+	"ev-clock":         {"The meter said that its clock may be wrong", "Der Zähler meldete, dass seine Uhr falsch gehen könnte"},
+	"ev-restart":       {"The meter started again", "Der Zähler hat neu gestartet"},
+	"ev-tamper":        {"The meter reported that it was opened", "Der Zähler meldete, dass er geöffnet wurde"},
 	"ev-other":         {"Event %s", "Ereignis %s"},
+	"ev-until":         {"%s, until %s", "%s, bis %s"},
+	"ev-times":         {"%s (%d times that day)", "%s (%d-mal an diesem Tag)"},
+	"events-t":         {"Of the keys all that is kept, of the readings those of the last 40 days.", "Zu den Schlüsseln alles, was gespeichert ist, zu den Messwerten die letzten 40 Tage."},
 	"second":           {"%d seconds", "%d Sekunden"},
 	"minutes":          {"%d minutes", "%d Minuten"},
 	"hours":            {"%d hours", "%d Stunden"},
@@ -81,14 +88,33 @@ func meterStanding(v *visit) error {
 	if silent := now.Sub(s.LastReading); !s.LastReading.IsZero() && silent > max(silentAfter, 3*s.Resolution.Duration()) {
 		shown.Silent = v.duration(silent)
 	}
-	for _, e := range s.Events {
-		what := fmt.Sprintf(meterPage.texts["ev-other"].in(v.locale.lang), e.Kind)
-		if known, ok := meterPage.texts["ev-"+e.Kind]; ok {
-			what = known.in(v.locale.lang)
-		}
-		shown.Rows = append(shown.Rows, eventRow{e.At, what})
+	events, err := v.s.cfg.TTP.Events(v.r.Context(), v.meter.Name)
+	if err != nil {
+		return err
+	}
+	for _, e := range events {
+		shown.Rows = append(shown.Rows, eventRow{e.At.In(s.Zone), v.eventText(e, s.Zone)})
 	}
 	return v.render(200, &meterPage, shown)
+}
+
+// eventText says what happened.
+func (v *visit) eventText(e consumer.Event, zone *time.Location) string {
+	say := func(key string, args ...any) string {
+		return fmt.Sprintf(meterPage.texts[key].in(v.locale.lang), args...)
+	}
+	what := say("ev-other", e.Kind)
+	if known, ok := meterPage.texts["ev-"+e.Kind]; ok {
+		what = known.in(v.locale.lang)
+	}
+	switch until := e.Until.In(zone); {
+	case e.Until.After(e.At):
+		return say("ev-until", what, v.locale.date(until)+", "+v.locale.clock(until))
+	case e.Count > 1:
+		return say("ev-times", what, e.Count)
+	default:
+		return what
+	}
 }
 
 // localise puts all times into the meter's zone.
@@ -100,9 +126,6 @@ func localise(s *consumer.Standing) {
 	}
 	for i := range s.Gaps {
 		s.Gaps[i] = consumer.Span{From: s.Gaps[i].From.In(s.Zone), To: s.Gaps[i].To.In(s.Zone)}
-	}
-	for i := range s.Events {
-		s.Events[i].At = s.Events[i].At.In(s.Zone)
 	}
 }
 

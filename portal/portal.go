@@ -78,6 +78,11 @@ type Meters interface {
 	Standing(ctx context.Context, m wattveil.Meter) (consumer.Standing, error)
 }
 
+// Events tells what happened to meters' keys and readings.
+type Events interface {
+	Events(ctx context.Context, m wattveil.Meter) ([]consumer.Event, error)
+}
+
 // TTP is all that the portal asks of the TTP. A page that needs more declares
 // a small interface of its own and adds it here.
 type TTP interface {
@@ -91,6 +96,11 @@ type TTP interface {
 	Bills
 	Disclosures
 	Alerts
+	Events
+	Exports
+	Insights
+	Links
+	Privacy
 }
 
 // Config is what a portal needs.

@@ -69,6 +69,12 @@ var refusals = map[consumer.Class]refusal{
 	consumer.Counter: {http.StatusForbidden, text{
 		"This passkey has counted backwards, as a copy of it would. Use another one and remove this one.",
 		"Dieser Passkey hat rückwärts gezählt, wie es eine Kopie täte. Benutzen Sie einen anderen und entfernen Sie diesen."}},
+	consumer.NotBilled: {http.StatusConflict, text{
+		"These readings are not finally billed yet, so they stay.",
+		"Diese Messwerte sind noch nicht endgültig abgerechnet, darum bleiben sie."}},
+	consumer.LinkOver: {http.StatusNotFound, text{
+		"This link shows nothing: it is over, was revoked, or never was. Ask whoever gave it to you for another one.",
+		"Dieser Link zeigt nichts: Er ist abgelaufen, wurde widerrufen, oder es gab ihn nie. Bitten Sie den, von dem Sie ihn haben, um einen neuen."}},
 	classNoProof: {http.StatusForbidden, text{
 		"No claim code of this browser is open: it was used, or is older than 15 minutes. Type the code again.",
 		"Für diesen Browser ist kein Zugangscode offen: Er wurde benutzt oder ist älter als 15 Minuten. Geben Sie den Code noch einmal ein."}},

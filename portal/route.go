@@ -10,6 +10,7 @@ type access int
 
 const (
 	anyone   access = iota
+	stranger        // whoever it is: nobody looks who is signed in
 	signedIn        // with a session
 	ofMeter         // with a session whose account has the meter {meter} of the path
 )
@@ -60,9 +61,20 @@ func (s *Server) routes() []route {
 		{"GET /m/{meter}/alerts", ofMeter, alerts, &alertPage, true},
 		{"POST /m/{meter}/alerts", ofMeter, setAlert, nil, false},
 		{"POST /m/{meter}/alerts/read", ofMeter, markAlerts, nil, false},
+		{"GET /m/{meter}/insights", ofMeter, insights, &insightsPage, true},
 		{"GET /m/{meter}/meter", ofMeter, meterStanding, &meterPage, true},
+		{"GET /m/{meter}/export", ofMeter, exportForm, &exportPage, true},
+		{"GET /m/{meter}/export/file", ofMeter, exportFile, nil, false},
+		{"GET /m/{meter}/privacy", ofMeter, privacy, &privacyPage, true},
+		{"POST /m/{meter}/privacy/choices", ofMeter, choose, nil, false},
+		{"POST /m/{meter}/privacy/erase", ofMeter, erase, nil, false},
+		{"POST /m/{meter}/privacy/links", ofMeter, addLink, nil, false},
+		{"POST /m/{meter}/privacy/links/revoke", ofMeter, revokeLink, nil, false},
 		{"POST /m/{meter}/give-up", ofMeter, giveUp, nil, false},
 		{"POST /m/{meter}/refuse-takeover", ofMeter, refuseTakeover, nil, false},
+
+		{"GET /shared/{token}", stranger, shared, &sharedPage, false},
+		{"GET /shared/{token}/use.json", stranger, sharedJSON, nil, false},
 
 		{"GET /settings", signedIn, settings, &settingsPage, true},
 		{"POST /settings/passkeys/options", signedIn, addPasskeyOptions, nil, false},

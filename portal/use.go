@@ -31,6 +31,7 @@ var usePage = page{name: "use", texts: texts{
 	"sum-of":      {"with %s", "mit %s"},
 	"estimated":   {"%s of it is estimated: readings are missing, and only the sum over the gap was measured.", "%s davon sind geschätzt: Messwerte fehlen, und nur die Summe über die Lücke ist gemessen."},
 	"missing":     {"For %s nothing is known. This is not drawn as zero.", "Für %s ist nichts bekannt. Das ist nicht als Null gezeichnet."},
+	"erased":      {"Readings before %s were erased, as you wanted. Only bills are left of that time.", "Messwerte vor dem %s wurden gelöscht, wie Sie es wollten. Aus dieser Zeit gibt es nur noch die Rechnungen."},
 	"doubtful":    {"The meter or a check marked some of the measured values as doubtful.", "Der Zähler oder eine Prüfung hat einige der gemessenen Werte als zweifelhaft gekennzeichnet."},
 	"nothing":     {"There are no readings in this period.", "In diesem Zeitraum gibt es keine Messwerte."},
 	"no-tariff":   {"No tariff is known for this meter yet, so there are no bands and costs.", "Für diesen Zähler ist noch kein Tarif bekannt, darum gibt es keine Tarifstufen und Kosten."},
@@ -58,6 +59,7 @@ type useView struct {
 	Chart      chart
 	Estimated  string
 	Missing    string
+	Erased     string // until when; empty if nothing of the period is
 	Change     string
 	ChangeOf   string
 	CanCost    bool
@@ -144,6 +146,9 @@ func (v *visit) remarks(shown *useView, u, compare *consumer.Use) {
 	}
 	if u.Total.Missing > 0 {
 		shown.Missing = v.duration(time.Duration(u.Total.Missing) * time.Second)
+	}
+	if e := u.Erased; !e.IsZero() && e.Unix() > u.Total.Start {
+		shown.Erased = v.locale.date(e.In(u.Zone))
 	}
 	if compare == nil {
 		return

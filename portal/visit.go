@@ -75,6 +75,9 @@ func (v *visit) run(to route) (err error) {
 
 // identify loads session and meters, and refuses who may not ask.
 func (v *visit) identify(need access) error {
+	if need == stranger {
+		return nil
+	}
 	err := v.findSession()
 	if need == anyone && err == classEnded {
 		v.clear(cookieSession)

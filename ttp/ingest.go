@@ -204,6 +204,9 @@ func (t *TTP) keepNew(ctx context.Context, batch []opened) []readings.Block {
 			}
 			continue // a repeat within the batch, which is ordered by meter and counter
 		}
+		if o.block.Readings = o.session.keep(o.block.Readings); len(o.block.Readings) == 0 {
+			continue // all of erased days: there is nothing to make durable
+		}
 		o.kept = true
 		blocks = append(blocks, o.block)
 	}

@@ -33,7 +33,7 @@ func (t *TTP) openConsumers(ctx context.Context) error {
 		return fmt.Errorf("open TTP: %w", err)
 	}
 	t.consumers = &Consumers{t: t, limits: limits}
-	return t.fillLocators(ctx)
+	return errors.Join(t.fillLocators(ctx), t.finishErasures(ctx))
 }
 
 // maintain forgets what is over.
@@ -43,6 +43,7 @@ func (c *Consumers) maintain(ctx context.Context, now time.Time) error {
 		until time.Time
 	}{
 		"sessions":    {`DELETE FROM portal_sessions WHERE ends <= ?`, now},
+		"links":       {`DELETE FROM links WHERE ends <= ?`, now},
 		"claim flags": {`DELETE FROM claim_flags WHERE raised <= ?`, now.Add(-flagKept)},
 	} {
 		if _, err := c.t.db.ExecContext(ctx, forget.query, forget.until.Unix()); err != nil {
@@ -50,7 +51,7 @@ func (c *Consumers) maintain(ctx context.Context, now time.Time) error {
 		}
 	}
 	err := registry.Tx(ctx, c.t.db, func(tx *sql.Tx) error { return settleTakeovers(ctx, tx, now) })
-	return errors.Join(err, c.maintainAlerts(ctx, now))
+	return errors.Join(err, c.maintainAlerts(ctx, now), c.t.finishErasures(ctx), c.eraseChosen(ctx, now))
 }
 
 // today is the day of a time, as the registry keeps it.

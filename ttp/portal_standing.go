@@ -3,7 +3,6 @@ package ttp
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"time"
 
@@ -13,15 +12,13 @@ import (
 	"github.com/wattveil/wattveil/internal/registry"
 )
 
-const maxEvents = 50 // shown of a meter, the newest
-
-// Standing is how a meter stands: its last reading, keys, receipts and events.
+// Standing is how a meter stands: its last reading, keys and receipts.
 func (c *Consumers) Standing(ctx context.Context, m wattveil.Meter) (consumer.Standing, error) {
 	var s consumer.Standing
 	root := clpke.RootFingerprint(c.t.RootKey())
 	s.Root = hex.EncodeToString(root[:])
 	for _, part := range []func(context.Context, wattveil.Meter, *consumer.Standing) error{
-		c.standingReadings, c.standingKeys, c.standingReceipt, c.standingEvents,
+		c.standingReadings, c.standingKeys, c.standingReceipt,
 	} {
 		if err := part(ctx, m, &s); err != nil {
 			return consumer.Standing{}, fmt.Errorf("standing of %v: %w", m, err)
@@ -85,26 +82,4 @@ func (c *Consumers) standingReceipt(ctx context.Context, m wattveil.Meter, s *co
 		s.Gaps = append(s.Gaps, consumer.Span{From: time.Unix(g.First-1, 0), To: time.Unix(g.Last+1, 0)})
 	}
 	return err
-}
-
-func (c *Consumers) standingEvents(ctx context.Context, m wattveil.Meter, s *consumer.Standing) (err error) {
-	rows, err := c.t.db.QueryContext(ctx, `
-		SELECT kind, at FROM events WHERE uc = ?1 AND an_id = ?2
-		UNION ALL SELECT 'keys', created FROM sessions WHERE uc = ?1 AND an_id = ?2 AND state <> ?3
-		UNION ALL SELECT 'claim-failed', raised FROM claim_flags WHERE uc = ?1 AND an_id = ?2
-		ORDER BY 2 DESC LIMIT ?4`, m.UC, int64(m.Pseudonym), statePending, maxEvents)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var e consumer.Event
-		var at int64
-		if err := rows.Scan(&e.Kind, &at); err != nil {
-			return err
-		}
-		e.At = time.Unix(at, 0)
-		s.Events = append(s.Events, e)
-	}
-	return rows.Err()
 }

@@ -77,6 +77,9 @@ func (c *Consumers) newUse(ctx context.Context, m wattveil.Meter, q consumer.Que
 		u.cursor = u.terms.Cursor()
 		describeTariff(&u.out, u.terms)
 	}
+	if u.out.Erased, err = c.t.erased(ctx, m); err != nil {
+		return nil, err
+	}
 	recent, err := c.recent(ctx, m, q.To)
 	if err != nil {
 		return nil, err
@@ -407,8 +410,13 @@ func (u *using) price(b *consumer.Bucket) {
 			b.Costed, b.Cost = false, tariff.Decimal{}
 			return
 		}
-		band := u.out.Bands[s.Band]
-		b.Cost = b.Cost.Add(tariff.NewDecimal(int64(s.Import), 3).Mul(band.Import)).
-			Add(tariff.NewDecimal(int64(s.Export), 3).Mul(band.Export).Neg())
+		bought, sold := costOf(u.out.Bands[s.Band], s.Import, s.Export)
+		b.Cost = b.Cost.Add(bought).Add(sold)
 	}
+}
+
+// costOf is what energies cost in a band that has one price. A credit is
+// negative.
+func costOf(b consumer.Band, imported, exported wattveil.Wh) (bought, sold tariff.Decimal) {
+	return tariff.NewDecimal(int64(imported), 3).Mul(b.Import), tariff.NewDecimal(int64(exported), 3).Mul(b.Export).Neg()
 }

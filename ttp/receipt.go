@@ -84,7 +84,7 @@ func (t *TTP) prepareReceipt(ctx context.Context, o *opened, now time.Time) (*du
 		o.session.receiptDue = next.Unix()
 		return nil, nil
 	}
-	oldest, until := now.Add(-receiptBack).Unix(), now.Add(-receiptMargin).Unix()
+	oldest, until := max(now.Add(-receiptBack).Unix(), o.session.erased), now.Add(-receiptMargin).Unix()
 	before := d.coverage.through
 	if err := t.cover(ctx, d, oldest, until); err != nil {
 		return nil, err

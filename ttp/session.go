@@ -41,6 +41,7 @@ type session struct {
 
 	quiet      int64 // Unix seconds since which nothing new has opened, from the end of its lifetime on
 	receiptDue int64 // Unix seconds before which no receipt is due; 0 is not known
+	erased     int64 // Unix seconds before which readings are erased
 }
 
 // fresh tells whether a counter is above all that are stored, so that nothing
@@ -52,6 +53,14 @@ func (s *session) stored(c wattveil.Counter) {
 	if s.fresh(c) {
 		s.used, s.high = true, c
 	}
+}
+
+// keep drops the readings of erased days, in place.
+func (s *session) keep(list []wattveil.Reading) []wattveil.Reading {
+	if s.erased == 0 {
+		return list
+	}
+	return slices.DeleteFunc(list, func(r wattveil.Reading) bool { return r.Time < s.erased })
 }
 
 // errNoSession: no live epoch has this low byte.
@@ -86,6 +95,9 @@ func (t *TTP) session(ctx context.Context, name sessionName) (*session, error) {
 	}
 	if s.high, s.used, err = t.cfg.Readings.LastCounter(ctx, name.meter, epoch); err != nil {
 		return nil, fmt.Errorf("last counter of %v: %w", name.meter, err)
+	}
+	if _, err := registry.Find(t.queries.erased.QueryRowContext(ctx, name.meter.UC, int64(name.meter.Pseudonym)), &s.erased); err != nil {
+		return nil, fmt.Errorf("what is erased of %v: %w", name.meter, err)
 	}
 	t.sessions.Add(name, s)
 	return s, nil

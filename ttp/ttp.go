@@ -45,6 +45,7 @@ type Readings interface {
 	Digests(ctx context.Context, m wattveil.Meter, e wattveil.Epoch, c wattveil.Counter) ([]readings.Digest, error)
 	LastCounter(ctx context.Context, m wattveil.Meter, e wattveil.Epoch) (wattveil.Counter, bool, error)
 	DropEpoch(ctx context.Context, m wattveil.Meter, e wattveil.Epoch) error
+	Erase(ctx context.Context, m wattveil.Meter, before int64) error
 }
 
 // Config is what a TTP needs. Dir is its own folder, which the caller has
@@ -151,9 +152,9 @@ func Open(ctx context.Context, cfg Config) (*TTP, error) {
 // with the registry.
 type queries struct {
 	billQueries
-	session, enrolled, receipt          *sql.Stmt
-	portalSession, claimed, takeoverDue *sql.Stmt
-	takeover, billedBy, tariffsOf       *sql.Stmt
+	session, enrolled, receipt            *sql.Stmt
+	portalSession, claimed, takeoverDue   *sql.Stmt
+	takeover, billedBy, tariffsOf, erased *sql.Stmt
 }
 
 func (q *queries) prepare(ctx context.Context, db *sql.DB) error {
@@ -169,6 +170,7 @@ func (q *queries) prepare(ctx context.Context, db *sql.DB) error {
 		{&q.billedBy, `SELECT tariff FROM bills WHERE uc = ? AND an_id = ? ORDER BY to_second DESC, issued DESC LIMIT 1`},
 		{&q.tariffsOf, `SELECT id FROM tariffs WHERE uc = ?`},
 		{&q.takeover, `SELECT due FROM takeovers WHERE uc = ? AND an_id = ?`},
+		{&q.erased, `SELECT erased FROM meters WHERE uc = ? AND an_id = ?`},
 		{&q.takeoverDue, `SELECT EXISTS (SELECT 1 FROM takeovers WHERE due <= ?)`},
 	}))
 }
