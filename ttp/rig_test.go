@@ -91,6 +91,7 @@ type faultyStore struct {
 	read    error
 	digests error
 	drop    error
+	erase   error
 	appends int
 }
 
@@ -132,6 +133,13 @@ func (s *faultyStore) DropEpoch(ctx context.Context, m wattveil.Meter, e wattvei
 		return err
 	}
 	return s.Readings.DropEpoch(ctx, m, e)
+}
+
+func (s *faultyStore) Erase(ctx context.Context, m wattveil.Meter, before int64) error {
+	if err := s.get(func(s *faultyStore) error { return s.erase }); err != nil {
+		return err
+	}
+	return s.Readings.Erase(ctx, m, before)
 }
 
 var errDisk = errors.New("disk is gone")
