@@ -272,7 +272,7 @@ func TestPortalNeedsNoScriptToRead(t *testing.T) {
 	b.claim(m.code(1))
 	cookies := b.cookies()
 	base := strings.TrimSuffix(b.path(), "/now")
-	for _, path := range []string{"/now", "/use?by=day&at=2026-06-16", "/use?by=week", "/use?by=month", "/use?by=year", "/outlook", "/tariff", "/bills", "/asked", "/alerts", "/meter"} {
+	for _, path := range []string{"/now", "/use?by=day&at=2026-06-16", "/use?by=week", "/use?by=month", "/use?by=year", "/outlook", "/tariff", "/bills", "/asked", "/alerts", "/meter", "/insights", "/export", "/privacy"} {
 		got := p.ask("GET", base+path, "", cookies)
 		if got.status != 200 {
 			t.Errorf("%s: status %d", path, got.status)

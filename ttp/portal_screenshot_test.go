@@ -35,7 +35,10 @@ var shots = []struct{ name, path string }{
 	{"tariff", "/m/METER/tariff"},
 	{"tariff-seasons", "/m/METER/tariff?tariff=seasons&from=2026-03&to=2026-05"},
 	{"alerts", "/m/METER/alerts"},
+	{"insights", "/m/METER/insights"},
 	{"meter", "/m/METER/meter"},
+	{"export", "/m/METER/export"},
+	{"privacy", "/m/METER/privacy"},
 	{"settings", "/settings"},
 	{"confirm", "/confirm?next=/settings"},
 	{"refused-not-yours", "/m/other/now"},
@@ -103,6 +106,7 @@ func TestScreenshots(t *testing.T) {
 		must(t, err)
 		must(t, os.WriteFile(filepath.Join(dir, "bill-checked-desktop-"+theme+".png"), picture, 0o644))
 	}
+	b.shootSharing(dir, ref)
 	second := browse(t, process, b.at)
 	second.typeCode(m.code(2))
 	second.shoot(dir, "claim-taken", "")
@@ -121,6 +125,17 @@ func (p *portalRig) shotPath(path, ref string, m *smart) string {
 		newest = list[len(list)-1].Ref
 	}
 	return strings.NewReplacer("METER", ref, "BILL", newest).Replace(path)
+}
+
+// shootSharing pictures a link that was just made, and what it leads to.
+func (b *browser) shootSharing(dir, ref string) {
+	b.t.Helper()
+	b.open("/m/" + ref + "/privacy?from=2026-06-09&to=2026-06-12")
+	b.press("#links form.options button")
+	link := strings.TrimPrefix(eval[string](b, `document.querySelector("#new-link").value`), b.at)
+	b.shoot(dir, "privacy-shared", "")
+	b.shoot(dir, "shared", link)
+	b.shoot(dir, "shared-over", "/shared/none")
 }
 
 // shoot pictures a page, or the present one, in all its looks.
