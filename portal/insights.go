@@ -3,6 +3,7 @@ package portal
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/url"
 	"strconv"
 	"time"
@@ -20,7 +21,7 @@ type Insights interface {
 var insightsPage = page{name: "insights", texts: texts{
 	"title":      {"Insights", "Erkenntnisse"},
 	"lead":       {"What your meter's readings of the last 13 weeks show, from %s to %s.", "Was die Messwerte der letzten 13 Wochen zeigen, vom %s bis zum %s."},
-	"measured":   {"%d of %d hours were measured whole. Only these count here; what is estimated or missing says nothing of you.", "%d von %d Stunden sind ganz gemessen. Nur sie zählen hier; Geschätztes und Fehlendes sagt nichts über Sie."},
+	"measured":   {"%s of %s hours were measured whole. Only these count here; what is estimated or missing says nothing of you.", "%s von %s Stunden sind ganz gemessen. Nur sie zählen hier; Geschätztes und Fehlendes sagt nichts über Sie."},
 	"little":     {"Too little was measured yet: this needs at least 7 days.", "Noch ist zu wenig gemessen: Das braucht mindestens 7 Tage."},
 	"base":       {"Base load", "Grundlast"},
 	"base-t":     {"What your home draws when nobody uses anything: refrigerators, routers, devices that wait. The middle of the lowest hours of %d days.", "Was Ihr Zuhause zieht, wenn niemand etwas benutzt: Kühlgeräte, Router, Geräte in Bereitschaft. Die Mitte der niedrigsten Stunden von %d Tagen."},
@@ -42,6 +43,7 @@ var insightsPage = page{name: "insights", texts: texts{
 	"u-high":     {"far more than usual", "weit mehr als sonst"},
 	"u-low":      {"far less than usual", "weit weniger als sonst"},
 	"about":      {"about %s", "rund %s"},
+	"circa":      {"≈ %s", "≈ %s"},
 	"week":       {"Your week", "Ihre Woche"},
 	"week-t":     {"Mean power from the grid in kW, by weekday and hour. The darker, the more.", "Mittlere Leistung aus dem Netz in kW, nach Wochentag und Stunde. Je dunkler, desto mehr."},
 	"hour":       {"Hour", "Stunde"},
@@ -55,7 +57,7 @@ const (
 
 type insightsView struct {
 	From, To   string
-	Hours, Of  int64
+	Hours, Of  string
 	Any        bool // something can be said
 	Base       string
 	BaseYear   string
@@ -98,7 +100,7 @@ func insights(v *visit) error {
 	}
 	shown := insightsView{
 		From: v.locale.date(from), To: v.locale.date(to.AddDate(0, 0, -1)), Insights: found,
-		Hours: int64(found.Measured / time.Hour), Of: int64(found.Of / time.Hour), Any: found.Base.Known,
+		Hours: v.locale.hours(found.Measured), Of: v.locale.hours(found.Of), Any: found.Base.Known,
 	}
 	if shown.Any {
 		v.describeInsights(&shown, zone)
@@ -133,15 +135,16 @@ func (v *visit) describeInsights(shown *insightsView, zone *time.Location) {
 }
 
 // describeWeek makes the picture: hours down, weekdays across, so that it fits
-// on a telephone.
+// on a telephone. Steps go by the root, or one boiler would leave the rest of
+// the day white.
 func (v *visit) describeWeek(shown *insightsView) {
 	w := &shown.Insights.Week
-	most := int64(1)
+	most := 1.0
 	for d := range w {
 		name := dayNames[v.locale.lang][(d+1)%7]
 		shown.Days = append(shown.Days, name)
 		for _, c := range w[d] {
-			most = max(most, int64(c.Power))
+			most = max(most, float64(c.Power))
 		}
 	}
 	for hour := range 24 {
@@ -151,7 +154,7 @@ func (v *visit) describeWeek(shown *insightsView) {
 			cell := weekCell{Class: "heat-none"}
 			if c.Hours > 0 {
 				cell = weekCell{
-					Class: fmt.Sprintf("heat-%d", min(heatSteps-1, int64(c.Power)*heatSteps/most)),
+					Class: fmt.Sprintf("heat-%d", min(heatSteps-1, int(heatSteps*math.Sqrt(float64(c.Power)/most)))),
 					Text:  v.locale.number(strconv.FormatFloat(float64(int64(c.Power))/1000, 'f', 1, 64)),
 				}
 			}
@@ -175,11 +178,11 @@ func (l locale) aboutWatts(w int64) string {
 	w = twoDigits(w)
 	switch {
 	case w < 1000:
-		return l.number(strconv.FormatInt(w, 10)) + " W"
+		return l.number(strconv.FormatInt(w, 10)) + "\u00a0W"
 	case w < 10_000:
-		return l.number(strconv.FormatFloat(float64(w)/1000, 'f', 1, 64)) + " kW"
+		return l.number(strconv.FormatFloat(float64(w)/1000, 'f', 1, 64)) + "\u00a0kW"
 	default:
-		return l.number(strconv.FormatInt(w/1000, 10)) + " kW"
+		return l.number(strconv.FormatInt(w/1000, 10)) + "\u00a0kW"
 	}
 }
 
@@ -189,7 +192,12 @@ func (l locale) aboutKWh(wh int64) string {
 	if wh < 10_000 {
 		digits = 1
 	}
-	return l.number(strconv.FormatFloat(float64(wh)/1000, 'f', digits, 64)) + " kWh"
+	return l.number(strconv.FormatFloat(float64(wh)/1000, 'f', digits, 64)) + "\u00a0kWh"
+}
+
+// hours writes how many hours something lasts.
+func (l locale) hours(d time.Duration) string {
+	return l.number(strconv.FormatInt(int64(d/time.Hour), 10))
 }
 
 // share writes a share in whole percents.

@@ -66,4 +66,7 @@ func TestPortalIsAccessible(t *testing.T) {
 	for _, s := range shots {
 		check(p.shotPath(s.path, ref, other))
 	}
+	b.open("/m/" + ref + "/privacy?from=2026-06-09&to=2026-06-12")
+	b.press("#links form.options button")
+	check(strings.TrimPrefix(eval[string](b, `document.querySelector("#new-link").value`), b.at))
 }
