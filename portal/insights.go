@@ -45,7 +45,7 @@ var insightsPage = page{name: "insights", texts: texts{
 	"about":      {"about %s", "rund %s"},
 	"circa":      {"≈ %s", "≈ %s"},
 	"week":       {"Your week", "Ihre Woche"},
-	"week-t":     {"Mean power from the grid in kW, by weekday and hour. The darker, the more.", "Mittlere Leistung aus dem Netz in kW, nach Wochentag und Stunde. Je dunkler, desto mehr."},
+	"week-t":     {"Mean power from the grid in kW, by weekday and hour. The stronger the colour, the more.", "Mittlere Leistung aus dem Netz in kW, nach Wochentag und Stunde. Je kräftiger die Farbe, desto mehr."},
 	"hour":       {"Hour", "Stunde"},
 	"unknown":    {"not known", "nicht bekannt"},
 }}

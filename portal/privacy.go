@@ -33,7 +33,7 @@ var privacyPage = page{name: "privacy", texts: texts{
 	"totals-t":      {"Readings are erased as soon as they are finally billed; of that time only bills are left. Until then they are needed for the bill, and shown here. Bills are not corrected any more. (TAF 1)", "Messwerte werden gelöscht, sobald sie endgültig abgerechnet sind; aus dieser Zeit bleiben nur die Rechnungen. Bis dahin braucht sie die Rechnung, und Sie sehen sie hier. Rechnungen werden nicht mehr berichtigt. (TAF 1)"},
 	"keep":          {"Keep readings of the full profile", "Messwerte des vollen Verlaufs aufbewahren"},
 	"keep-0":        {"until I erase them", "bis ich sie lösche"},
-	"keep-n":        {"%d months after the billed period", "%d Monate nach dem abgerechneten Zeitraum"},
+	"keep-n":        {"%d months after the billed period", "%d Monate nach dem Zeitraum"},
 	"corrections":   {"I want no corrections of bills", "Ich will keine Berichtigung von Rechnungen"},
 	"corrections-t": {"A bill is final at once, and readings that come late do not change it. Otherwise it is final 400 days after its period.", "Eine Rechnung ist sofort endgültig, und späte Messwerte ändern sie nicht. Sonst ist sie es 400 Tage nach ihrem Zeitraum."},
 	"groups":        {"My meter may be part of group curves", "Mein Zähler darf in Gruppenkurven eingehen"},
