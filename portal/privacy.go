@@ -35,7 +35,7 @@ var privacyPage = page{name: "privacy", texts: texts{
 	"keep-0":        {"until I erase them", "bis ich sie lösche"},
 	"keep-n":        {"%d months after the billed period", "%d Monate nach dem Zeitraum"},
 	"corrections":   {"I want no corrections of bills", "Ich will keine Berichtigung von Rechnungen"},
-	"corrections-t": {"A bill is final at once, and readings that come late do not change it. Otherwise it is final 400 days after its period.", "Eine Rechnung ist sofort endgültig, und späte Messwerte ändern sie nicht. Sonst ist sie es 400 Tage nach ihrem Zeitraum."},
+	"corrections-t": {"A bill is final at once, and readings that come late do not change it. Otherwise a bill with estimates can be corrected for 400 days.", "Eine Rechnung ist sofort endgültig, und späte Messwerte ändern sie nicht. Sonst kann eine Rechnung mit Schätzungen 400 Tage lang berichtigt werden."},
 	"groups":        {"My meter may be part of group curves", "Mein Zähler darf in Gruppenkurven eingehen"},
 	"groups-t":      {"This has no effect yet: no group curves are made here. Without your yes your meter is in none.", "Das hat noch keine Wirkung: Hier werden keine Gruppenkurven gebildet. Ohne Ihr Ja ist Ihr Zähler in keiner."},
 	"research":      {"My readings may serve research", "Meine Messwerte dürfen der Forschung dienen"},

@@ -250,7 +250,9 @@ func (r *billRun) files(ctx context.Context, drafts []*draft) ([]file, error) {
 		place[anID].open = append(place[anID].open, o)
 		return nil
 	}, `SELECT an_id, id, tariff, from_second, to_second, issued, shape, jws FROM bills
-		WHERE open = 1 AND uc = ?1 AND an_id IN (SELECT value FROM json_each(?2)) ORDER BY from_second`, r.uc, list)
+		WHERE open = 1 AND uc = ?1 AND an_id IN (SELECT value FROM json_each(?2)) AND NOT EXISTS (
+			SELECT 1 FROM choices c WHERE c.uc = bills.uc AND c.an_id = bills.an_id AND (c.no_corrections = 1 OR c.profile = 'totals'))
+		ORDER BY from_second`, r.uc, list)
 	if err != nil {
 		return nil, fmt.Errorf("open bills of utility %v: %w", r.uc, err)
 	}

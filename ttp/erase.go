@@ -18,41 +18,31 @@ import (
 // takes none of those days; they are counted; the store erases them; it is
 // noted that this is done (spec/portal.md section 10.3).
 
-// correctedWithin is how long after its period a bill may be corrected.
-const correctedWithin = 400 * 24 * time.Hour
-
 // billRow is a bill as far as erasing is concerned.
-type billRow struct{ from, to int64 }
+type billRow struct {
+	from, to, issued int64
+	open             bool // late readings may correct it
+}
 
-func billRows(ctx context.Context, db querier, m wattveil.Meter) (list []billRow, err error) {
-	rows, err := db.QueryContext(ctx, `SELECT from_second, to_second FROM bills WHERE uc = ? AND an_id = ? ORDER BY from_second, to_second`,
-		m.UC, int64(m.Pseudonym))
+func (t *TTP) billRows(ctx context.Context, m wattveil.Meter) (list []billRow, err error) {
+	err = each(ctx, t.db, func(rows *sql.Rows) error {
+		var b billRow
+		err := rows.Scan(&b.from, &b.to, &b.issued, &b.open)
+		list = append(list, b)
+		return err
+	}, `SELECT from_second, to_second, issued, open FROM bills WHERE uc = ? AND an_id = ? ORDER BY from_second, to_second`, m.UC, int64(m.Pseudonym))
 	if err != nil {
 		return nil, fmt.Errorf("bills of %v: %w", m, err)
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var b billRow
-		if err := rows.Scan(&b.from, &b.to); err != nil {
-			return nil, err
-		}
-		list = append(list, b)
-	}
-	return list, rows.Err()
-}
-
-// querier is a registry or a transaction of it.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	return list, nil
 }
 
 // finallyBilled is the end of the row of bills that begins with the first and
 // of which every one is passed; 0 if there is none. Bills rise by their start.
-func finallyBilled(bills []billRow, passed func(to int64) bool) (end int64) {
+func finallyBilled(bills []billRow, passed func(billRow) bool) (end int64) {
 	for i, b := range bills {
 		switch {
-		case i > 0 && b.from > end || !passed(b.to):
+		case i > 0 && b.from > end || !passed(b):
 			return end
 		case b.to > end:
 			end = b.to
@@ -61,18 +51,49 @@ func finallyBilled(bills []billRow, passed func(to int64) bool) (end int64) {
 	return end
 }
 
+// finalUpTo is the end of what is finally billed of a meter, of the bills that
+// due lets pass; 0 if nothing is (spec/portal.md section 10.2).
+func (t *TTP) finalUpTo(ctx context.Context, m wattveil.Meter, ch consumer.Choices, due func(billRow) bool) (int64, error) {
+	bills, err := t.billRows(ctx, m)
+	if err != nil || len(bills) == 0 {
+		return 0, err
+	}
+	desk, err := t.desk(ctx, m.UC)
+	if err != nil {
+		return 0, err
+	}
+	days := int64(desk.gate.Settings().CorrectableFor)
+	latest := bills[len(bills)-1].to
+	if open, err := t.anyReading(ctx, m, max(0, latest-days*secondsPerDay), bills[0].from-secondsPerDay); err != nil || open {
+		return 0, err // of what is before the first bill one may still be made
+	}
+	now := t.cfg.Now().Unix()
+	return finallyBilled(bills, func(b billRow) bool {
+		return due(b) && (!b.open || ch.Final() || now > b.issued+days*secondsPerDay)
+	}), nil
+}
+
+// anyReading tells whether a meter has a reading in a period.
+func (t *TTP) anyReading(ctx context.Context, m wattveil.Meter, from, to int64) (bool, error) {
+	for ; from < to; from += secondsPerDay {
+		f, err := t.cfg.Readings.Read(ctx, m, from, min(from+secondsPerDay, to)-1)
+		if err != nil || len(f.Runs) > 0 {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
 // erasableBefore is the midnight before which readings may go once bills are
 // final up to a time; 0 if none may.
 func erasableBefore(billed int64) int64 {
-	const day = int64(24 * time.Hour / time.Second)
-	at := billed - int64(vee.Margin/time.Second)
-	return max(0, at-at%day)
+	at := billed - referenceBack
+	return max(0, at-at%secondsPerDay)
 }
 
-// isFinal tells whether a bill's period is beyond correction.
-func isFinal(ch consumer.Choices, to int64, now time.Time) bool {
-	return ch.Final() || !now.Before(time.Unix(to, 0).Add(correctedWithin))
-}
+// referenceBack is how far back from its start a bill looks for days like its
+// own, in seconds.
+const referenceBack = int64(vee.Margin / time.Second)
 
 // erase begins an erasure and carries it out. The caller has made sure that
 // what is before may go.
@@ -101,6 +122,11 @@ func (t *TTP) beginErasure(ctx context.Context, m wattveil.Meter, before int64, 
 			return err
 		}
 		begun = true
+		_, err = tx.ExecContext(ctx, `UPDATE bills SET open = 0 WHERE uc = ? AND an_id = ? AND open = 1 AND from_second < ?`,
+			m.UC, int64(m.Pseudonym), before+referenceBack) // they cannot be computed again
+		if err != nil {
+			return err
+		}
 		if lows, err = lowsOf(ctx, tx, m); err != nil {
 			return err
 		}
@@ -116,20 +142,15 @@ func (t *TTP) beginErasure(ctx context.Context, m wattveil.Meter, before int64, 
 	return id, begun, nil
 }
 
-func lowsOf(ctx context.Context, db querier, m wattveil.Meter) (list []byte, err error) {
-	rows, err := db.QueryContext(ctx, `SELECT low FROM sessions WHERE uc = ? AND an_id = ?`, m.UC, int64(m.Pseudonym))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
+// lowsOf are the names of a meter's epochs within it.
+func lowsOf(ctx context.Context, db queryer, m wattveil.Meter) (list []byte, err error) {
+	err = each(ctx, db, func(rows *sql.Rows) error {
 		var low byte
-		if err := rows.Scan(&low); err != nil {
-			return nil, err
-		}
+		err := rows.Scan(&low)
 		list = append(list, low)
-	}
-	return list, rows.Err()
+		return err
+	}, `SELECT low FROM sessions WHERE uc = ? AND an_id = ?`, m.UC, int64(m.Pseudonym))
+	return list, err
 }
 
 // carryOut counts what goes, lets the store erase it and notes that this is
@@ -158,7 +179,7 @@ func (t *TTP) carryOut(ctx context.Context, id int64, m wattveil.Meter, before i
 // countBefore counts the readings before a second, in parts that fit into
 // memory.
 func (t *TTP) countBefore(ctx context.Context, m wattveil.Meter, before int64) (n int64, err error) {
-	const part = 31 * readAtOnce
+	const part = 31 * secondsPerDay
 	for at := int64(0); at < before; at += part {
 		f, err := t.cfg.Readings.Read(ctx, m, at, min(at+part, before)-1)
 		if err != nil {
@@ -188,19 +209,16 @@ func (t *TTP) finishErasures(ctx context.Context) error {
 }
 
 func (t *TTP) begunErasures(ctx context.Context) (list []begunErasure, err error) {
-	rows, err := t.db.QueryContext(ctx, `SELECT id, uc, an_id, before FROM erasures WHERE done = 0 ORDER BY id`)
+	err = each(ctx, t.db, func(rows *sql.Rows) error {
+		var b begunErasure
+		var anID int64
+		err := rows.Scan(&b.id, &b.meter.UC, &anID, &b.before)
+		b.meter.Pseudonym = wattveil.Pseudonym(anID)
+		list = append(list, b)
+		return err
+	}, `SELECT id, uc, an_id, before FROM erasures WHERE done = 0 ORDER BY id`)
 	if err != nil {
 		return nil, fmt.Errorf("erasures that are not done: %w", err)
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var b begunErasure
-		var anID int64
-		if err := rows.Scan(&b.id, &b.meter.UC, &anID, &b.before); err != nil {
-			return nil, err
-		}
-		b.meter.Pseudonym = wattveil.Pseudonym(anID)
-		list = append(list, b)
-	}
-	return list, rows.Err()
+	return list, nil
 }

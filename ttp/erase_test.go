@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/bill"
 	"github.com/wattveil/wattveil/consumer"
+	"github.com/wattveil/wattveil/tariff"
 	"github.com/wattveil/wattveil/wire"
 )
 
@@ -21,20 +23,34 @@ func (p *portalRig) owned(m wattveil.Meter) consumer.Account {
 	return a
 }
 
-// billed is a rig whose meter has readings from January on and bills of the
-// months up to May, in June.
+// disown takes a meter out of its account.
+func (p *portalRig) disown(m wattveil.Meter) {
+	p.t.Helper()
+	a, _, err := p.Consumers().Holder(p.t.Context(), m)
+	must(p.t, err)
+	must(p.t, p.Consumers().DeleteAccount(p.t.Context(), a))
+}
+
+// billed is a rig whose meter has readings from February on, but for four
+// hours every other week, and bills of the months up to May, in June.
 func billed(t *testing.T) (*portalRig, *smart) {
 	t.Helper()
 	p := newPortalRig(t)
 	p.clock.add(presently.Sub(start))
 	m := p.company.keyed(7)
 	p.owned(m.name)
-	p.fill(m.name, 4, quarter, month(p, 1), presently, nil)
-	must(t, p.company.putTariff(flat))
-	for n := time.January; n < time.June; n++ {
+	p.fill(m.name, 4, quarter, month(p, 2), presently, someMissing)
+	for n := time.February; n < time.June; n++ {
 		p.bill(m, n)
 	}
 	return p, m
+}
+
+// someMissing leaves gaps over the start of a band, so that bills have
+// estimates and may be corrected.
+func someMissing(at int64) bool {
+	hour := at % (14 * 24 * 3600) / 3600
+	return hour >= 86 && hour < 90
 }
 
 func month(p *portalRig, m time.Month) time.Time { return time.Date(2026, m, 1, 0, 0, 0, 0, p.zone) }
@@ -42,7 +58,9 @@ func month(p *portalRig, m time.Month) time.Time { return time.Date(2026, m, 1, 
 // bill makes a meter's bill of a month, and gives it.
 func (p *portalRig) bill(m *smart, n time.Month) string {
 	p.t.Helper()
-	got, _, err := p.company.bills("flat", month(p, n), month(p, n+1), m.name.Pseudonym.String())
+	terms, err := tariff.Builtin("Europe/Zurich")
+	must(p.t, err)
+	got, _, err := p.company.bills(terms.ID(), month(p, n), month(p, n+1), m.name.Pseudonym.String())
 	must(p.t, err)
 	if got[0].Class != "" {
 		p.t.Fatalf("bill of %v: %s", n, got[0].Class)
@@ -76,7 +94,7 @@ func TestErase(t *testing.T) {
 	if e := p.erasable(m.name); !e.Billed.IsZero() || !e.Until.IsZero() || !e.Erased.IsZero() {
 		t.Errorf("erasable is %+v", e)
 	}
-	if err := c.Erase(ctx, m.name, month(p, 1)); !errors.Is(err, consumer.NotBilled) {
+	if err := c.Erase(ctx, m.name, month(p, 2)); !errors.Is(err, consumer.NotBilled) {
 		t.Errorf("what is not final: %v", err)
 	}
 	must(t, c.Choose(ctx, m.name, consumer.Choices{Profile: consumer.Full, NoCorrections: true}))
@@ -104,7 +122,7 @@ func TestErase(t *testing.T) {
 		c = p.Consumers()
 	}
 	// Bills stay, and what is left is as it was.
-	if p.count("bills") != 5 || p.bill(m, 2) != bill {
+	if p.count("bills") != 4 || p.bill(m, 2) != bill {
 		t.Error("a bill is another after erasing")
 	}
 	u := p.asUsed(m.name, month(p, 5), month(p, 6), consumer.Day)
@@ -204,14 +222,14 @@ func TestChosenErasure(t *testing.T) {
 		name   string
 		choice consumer.Choices
 		later  time.Duration
-		want   time.Time // of the first reading; zero for January's
+		want   time.Time // of the first reading; zero for February's
 	}{
 		{"full", consumer.Choices{Profile: consumer.Full, NoCorrections: true}, 0, time.Time{}},
 		{"totals", consumer.Choices{Profile: consumer.Totals}, 0, time.Date(2026, 4, 26, 0, 0, 0, 0, time.UTC)},
-		{"3 months, final", consumer.Choices{Profile: consumer.Full, KeepMonths: 3, NoCorrections: true}, 0, time.Date(2026, 1, 24, 0, 0, 0, 0, time.UTC)},
+		{"3 months, final", consumer.Choices{Profile: consumer.Full, KeepMonths: 3, NoCorrections: true}, 45 * day, time.Date(2026, 3, 26, 0, 0, 0, 0, time.UTC)},
 		{"3 months, not final", consumer.Choices{Profile: consumer.Full, KeepMonths: 3}, 0, time.Time{}},
-		{"3 months, 400 days later", consumer.Choices{Profile: consumer.Full, KeepMonths: 3}, 400 * day, time.Date(2026, 4, 26, 0, 0, 0, 0, time.UTC)},
-		{"13 months", consumer.Choices{Profile: consumer.Full, KeepMonths: 13, NoCorrections: true}, 290 * day, time.Date(2026, 1, 24, 0, 0, 0, 0, time.UTC)},
+		{"3 months, 401 days later", consumer.Choices{Profile: consumer.Full, KeepMonths: 3}, 401 * day, time.Date(2026, 4, 26, 0, 0, 0, 0, time.UTC)},
+		{"13 months", consumer.Choices{Profile: consumer.Full, KeepMonths: 13, NoCorrections: true}, 322 * day, time.Date(2026, 2, 24, 0, 0, 0, 0, time.UTC)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, m := billed(t)
@@ -222,7 +240,7 @@ func TestChosenErasure(t *testing.T) {
 			}
 			want := c.want
 			if want.IsZero() {
-				want = month(p, 1)
+				want = month(p, 2)
 			}
 			if at, _ := m.first(); !at.Equal(want) {
 				t.Errorf("the first reading left is of %v, want %v", at.UTC(), want.UTC())
@@ -270,20 +288,21 @@ func TestChoices(t *testing.T) {
 }
 
 func TestFinallyBilled(t *testing.T) {
-	all := func(int64) bool { return true }
+	all := func(billRow) bool { return true }
+	row := func(from, to int64) billRow { return billRow{from: from, to: to} }
 	for _, c := range []struct {
 		bills  []billRow
-		passed func(int64) bool
+		passed func(billRow) bool
 		want   int64
 	}{
 		{nil, all, 0},
-		{[]billRow{{10, 20}}, all, 20},
-		{[]billRow{{10, 20}, {20, 30}}, all, 30},
-		{[]billRow{{10, 20}, {21, 30}}, all, 20},           // a gap
-		{[]billRow{{10, 30}, {15, 20}, {30, 40}}, all, 40}, // one within another
-		{[]billRow{{10, 20}, {20, 30}, {30, 40}}, func(to int64) bool { return to <= 30 }, 30},
-		{[]billRow{{10, 20}, {20, 30}, {30, 40}}, func(to int64) bool { return to != 20 }, 0},
-		{[]billRow{{10, 20}, {12, 15}, {20, 30}}, func(to int64) bool { return to != 15 }, 20},
+		{[]billRow{row(10, 20)}, all, 20},
+		{[]billRow{row(10, 20), row(20, 30)}, all, 30},
+		{[]billRow{row(10, 20), row(21, 30)}, all, 20},              // a gap
+		{[]billRow{row(10, 30), row(15, 20), row(30, 40)}, all, 40}, // one within another
+		{[]billRow{row(10, 20), row(20, 30), row(30, 40)}, func(b billRow) bool { return b.to <= 30 }, 30},
+		{[]billRow{row(10, 20), row(20, 30), row(30, 40)}, func(b billRow) bool { return b.to != 20 }, 0},
+		{[]billRow{row(10, 20), row(12, 15), row(20, 30)}, func(b billRow) bool { return b.to != 15 }, 20},
 	} {
 		if got := finallyBilled(c.bills, c.passed); got != c.want {
 			t.Errorf("%v: got %d, want %d", c.bills, got, c.want)
@@ -291,6 +310,74 @@ func TestFinallyBilled(t *testing.T) {
 	}
 	if got := erasableBefore(40 * 86400); got != 5*86400 || erasableBefore(35*86400-1) != 0 || erasableBefore(36*86400+86399) != 86400 {
 		t.Errorf("erasable before %d", got)
+	}
+}
+
+// TestFinalByItself: a bill without estimates is final, and so is any after 400
+// days; what a bill may still be made of is not.
+func TestFinalByItself(t *testing.T) {
+	p := newPortalRig(t)
+	p.clock.add(presently.Sub(start))
+	complete, early := p.company.keyed(7), p.company.keyed(8)
+	p.fill(complete.name, 4, quarter, month(p, 3), presently, nil)
+	p.fill(early.name, 4, quarter, month(p, 2), presently, nil)
+	p.bill(complete, 3)
+	p.bill(early, 3)
+	if e := p.erasable(complete.name); !e.Billed.Equal(month(p, 4)) {
+		t.Errorf("a bill without estimates is final up to %v", e.Billed)
+	}
+	if e := p.erasable(early.name); !e.Billed.IsZero() {
+		t.Errorf("with a month before that may be billed yet, final up to %v", e.Billed)
+	}
+	p.bill(early, 2)
+	if e := p.erasable(early.name); !e.Billed.Equal(month(p, 4)) {
+		t.Errorf("with that month billed, final up to %v", e.Billed)
+	}
+	p, m := billed(t)
+	p.clock.add(400 * day)
+	if e := p.erasable(m.name); !e.Billed.IsZero() {
+		t.Errorf("on the 400th day after they were made, bills are final up to %v", e.Billed)
+	}
+	p.clock.add(time.Second)
+	if e := p.erasable(m.name); !e.Billed.Equal(month(p, 6)) {
+		t.Errorf("after 400 days, bills are final up to %v", e.Billed)
+	}
+}
+
+// TestNoCorrections: who wants none gets neither a correction nor a difference
+// carried into the next bill, where others do.
+func TestNoCorrections(t *testing.T) {
+	for _, wanted := range []bool{true, false} {
+		p, m := billed(t)
+		if n := p.count("bills WHERE open = 1"); n != 4 {
+			t.Fatalf("%d bills may be corrected: this looks at nothing", n)
+		}
+		must(t, p.Consumers().Choose(t.Context(), m.name, consumer.Choices{Profile: consumer.Full, NoCorrections: !wanted}))
+		p.clock.add(50 * day)
+		p.fill(m.name, 4, quarter, month(p, 2), p.clock.Now(), func(at int64) bool { // what was missing comes late
+			return at <= presently.Unix() && !someMissing(at)
+		})
+		keys, err := p.BillKeys()
+		must(t, err)
+		june, err := bill.Verify(p.bill(m, 6), keys)
+		must(t, err)
+		if n := p.count("bills WHERE correction = 1"); (n > 0 || june.Bill.Carries != "") != wanted {
+			t.Errorf("corrections wanted %v: %d were made, carried is %q", wanted, n, june.Bill.Carries)
+		}
+	}
+}
+
+// TestErasedBillsAreClosed: bills whose readings are erased are not computed
+// again, whatever is chosen later.
+func TestErasedBillsAreClosed(t *testing.T) {
+	p, m := billed(t)
+	c := p.Consumers()
+	must(t, c.Choose(t.Context(), m.name, consumer.Choices{Profile: consumer.Full, NoCorrections: true}))
+	must(t, c.Erase(t.Context(), m.name, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)))
+	must(t, c.Choose(t.Context(), m.name, consumer.Choices{Profile: consumer.Full}))
+	// April's bill looks at most 35 days back from its start, 24 February.
+	if n, left := p.count("bills WHERE open = 1 AND from_second < ?", month(p, 5).Unix()), p.count("bills WHERE open = 1"); n != 0 || left != 1 {
+		t.Errorf("%d bills that need erased readings may be corrected, and %d in all", n, left)
 	}
 }
 

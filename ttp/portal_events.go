@@ -2,7 +2,7 @@ package ttp
 
 import (
 	"context"
-	"errors"
+	"database/sql"
 	"fmt"
 	"slices"
 	"time"
@@ -41,25 +41,18 @@ func (c *Consumers) Events(ctx context.Context, m wattveil.Meter) ([]consumer.Ev
 
 // keptEvents are those that the registry has.
 func (c *Consumers) keptEvents(ctx context.Context, m wattveil.Meter) (list []consumer.Event, err error) {
-	rows, err := c.t.db.QueryContext(ctx, `
-		SELECT kind, at FROM events WHERE uc = ?1 AND an_id = ?2
+	err = each(ctx, c.t.db, func(rows *sql.Rows) error {
+		var e consumer.Event
+		var at int64
+		err := rows.Scan(&e.Kind, &at)
+		e.At = time.Unix(at, 0)
+		list = append(list, e)
+		return err
+	}, `SELECT kind, at FROM events WHERE uc = ?1 AND an_id = ?2
 		UNION ALL SELECT 'keys', created FROM sessions WHERE uc = ?1 AND an_id = ?2 AND state <> ?3
 		UNION ALL SELECT 'claim-failed', raised FROM claim_flags WHERE uc = ?1 AND an_id = ?2
 		ORDER BY 2 DESC LIMIT ?4`, m.UC, int64(m.Pseudonym), statePending, maxEvents)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var e consumer.Event
-		var at int64
-		if err := rows.Scan(&e.Kind, &at); err != nil {
-			return nil, err
-		}
-		e.At = time.Unix(at, 0)
-		list = append(list, e)
-	}
-	return list, rows.Err()
+	return list, err
 }
 
 // readingEvents are those that readings tell, looked for from the newest day

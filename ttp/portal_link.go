@@ -3,7 +3,6 @@ package ttp
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -38,22 +37,19 @@ func (c *Consumers) AddLink(ctx context.Context, m wattveil.Meter, token consume
 // Links are those of a meter that hold, the one that ends first before the
 // others.
 func (c *Consumers) Links(ctx context.Context, m wattveil.Meter) (list []consumer.Link, err error) {
-	rows, err := c.t.db.QueryContext(ctx, `SELECT ref, from_second, to_second, began, ends FROM links WHERE uc = ? AND an_id = ? AND ends > ? ORDER BY ends, ref`,
+	err = each(ctx, c.t.db, func(rows *sql.Rows) error {
+		var l consumer.Link
+		var from, to, began, ends int64
+		err := rows.Scan(&l.Ref, &from, &to, &began, &ends)
+		l.From, l.To, l.Began, l.Ends = time.Unix(from, 0), time.Unix(to, 0), time.Unix(began, 0), time.Unix(ends, 0)
+		list = append(list, l)
+		return err
+	}, `SELECT ref, from_second, to_second, began, ends FROM links WHERE uc = ? AND an_id = ? AND ends > ? ORDER BY ends, ref`,
 		m.UC, int64(m.Pseudonym), c.t.cfg.Now().Unix())
 	if err != nil {
 		return nil, fmt.Errorf("links of %v: %w", m, err)
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var l consumer.Link
-		var from, to, began, ends int64
-		if err := rows.Scan(&l.Ref, &from, &to, &began, &ends); err != nil {
-			return nil, fmt.Errorf("links of %v: %w", m, err)
-		}
-		l.From, l.To, l.Began, l.Ends = time.Unix(from, 0), time.Unix(to, 0), time.Unix(began, 0), time.Unix(ends, 0)
-		list = append(list, l)
-	}
-	return list, rows.Err()
+	return list, nil
 }
 
 // Revoke ends a link of a meter.

@@ -2,6 +2,7 @@ package ttp
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -45,12 +46,11 @@ func (c *Consumers) Erasable(ctx context.Context, m wattveil.Meter) (e consumer.
 	if err != nil {
 		return e, err
 	}
-	bills, err := billRows(ctx, c.t.db, m)
+	billed, err := c.t.finalUpTo(ctx, m, ch, func(billRow) bool { return true })
 	if err != nil {
 		return e, err
 	}
-	now := c.t.cfg.Now()
-	if billed := finallyBilled(bills, func(to int64) bool { return isFinal(ch, to, now) }); billed > 0 {
+	if billed > 0 {
 		e.Billed = time.Unix(billed, 0)
 		if before := erasableBefore(billed); before > 0 {
 			e.Until = time.Unix(before, 0)
@@ -80,23 +80,19 @@ func (t *TTP) erased(ctx context.Context, m wattveil.Meter) (time.Time, error) {
 const maxErasures = 50 // shown of a meter, the newest
 
 func (c *Consumers) erasures(ctx context.Context, m wattveil.Meter) (list []consumer.Erasure, err error) {
-	rows, err := c.t.db.QueryContext(ctx, `
-		SELECT before, coalesce(readings, 0), chosen, at FROM erasures WHERE uc = ? AND an_id = ? ORDER BY id DESC LIMIT ?`,
+	err = each(ctx, c.t.db, func(rows *sql.Rows) error {
+		var e consumer.Erasure
+		var before, at int64
+		err := rows.Scan(&before, &e.Readings, &e.Chosen, &at)
+		e.Before, e.At = time.Unix(before, 0), time.Unix(at, 0)
+		list = append(list, e)
+		return err
+	}, `SELECT before, coalesce(readings, 0), chosen, at FROM erasures WHERE uc = ? AND an_id = ? ORDER BY id DESC LIMIT ?`,
 		m.UC, int64(m.Pseudonym), maxErasures)
 	if err != nil {
 		return nil, fmt.Errorf("erasures of %v: %w", m, err)
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var e consumer.Erasure
-		var before, at int64
-		if err := rows.Scan(&before, &e.Readings, &e.Chosen, &at); err != nil {
-			return nil, fmt.Errorf("erasures of %v: %w", m, err)
-		}
-		e.Before, e.At = time.Unix(before, 0), time.Unix(at, 0)
-		list = append(list, e)
-	}
-	return list, rows.Err()
+	return list, nil
 }
 
 // Erase erases a meter's readings before a time, rounded down to a UTC day, or
@@ -120,18 +116,24 @@ func (c *Consumers) eraseChosen(ctx context.Context, now time.Time) error {
 		return fmt.Errorf("meters with choices: %w", err)
 	}
 	for _, m := range meters {
-		ch, e := c.Choices(ctx, m)
-		bills, e2 := billRows(ctx, c.t.db, m)
-		if err = errors.Join(err, e, e2); e != nil || e2 != nil {
-			continue
-		}
-		billed := finallyBilled(bills, func(to int64) bool {
-			kept := ch.Profile == consumer.Totals || !now.Before(time.Unix(to, 0).UTC().AddDate(0, ch.KeepMonths, 0))
-			return kept && isFinal(ch, to, now)
-		})
-		if before := erasableBefore(billed); before > 0 {
-			err = errors.Join(err, c.t.erase(ctx, m, before, true))
-		}
+		err = errors.Join(err, c.eraseDue(ctx, m, now))
 	}
 	return err
+}
+
+func (c *Consumers) eraseDue(ctx context.Context, m wattveil.Meter, now time.Time) error {
+	ch, err := c.Choices(ctx, m)
+	if err != nil {
+		return err
+	}
+	billed, err := c.t.finalUpTo(ctx, m, ch, func(b billRow) bool {
+		return ch.Profile == consumer.Totals || !now.Before(time.Unix(b.to, 0).UTC().AddDate(0, ch.KeepMonths, 0))
+	})
+	if err != nil {
+		return err
+	}
+	if before := erasableBefore(billed); before > 0 {
+		return c.t.erase(ctx, m, before, true)
+	}
+	return nil
 }
