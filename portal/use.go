@@ -31,6 +31,7 @@ var usePage = page{name: "use", texts: texts{
 	"sum-of":      {"with %s", "mit %s"},
 	"estimated":   {"%s of it is estimated: readings are missing, and only the sum over the gap was measured.", "%s davon sind geschätzt: Messwerte fehlen, und nur die Summe über die Lücke ist gemessen."},
 	"missing":     {"For %s nothing is known. This is not drawn as zero.", "Für %s ist nichts bekannt. Das ist nicht als Null gezeichnet."},
+	"share":       {"Share these days by a link", "Diese Tage per Link teilen"},
 	"erased":      {"Readings before %s were erased, as you wanted. Only bills are left of that time.", "Messwerte vor dem %s wurden gelöscht, wie Sie es wollten. Aus dieser Zeit gibt es nur noch die Rechnungen."},
 	"doubtful":    {"The meter or a check marked some of the measured values as doubtful.", "Der Zähler oder eine Prüfung hat einige der gemessenen Werte als zweifelhaft gekennzeichnet."},
 	"nothing":     {"There are no readings in this period.", "In diesem Zeitraum gibt es keine Messwerte."},
@@ -59,6 +60,7 @@ type useView struct {
 	Chart      chart
 	Estimated  string
 	Missing    string
+	Share      string
 	Erased     string // until when; empty if nothing of the period is
 	Change     string
 	ChangeOf   string
@@ -99,6 +101,8 @@ func use(v *visit) error {
 	}
 	shown.Chart = v.chartOf(p, u, compare, shown.Cost)
 	shown.Chart.Source = "/m/" + v.meter.Ref + "/use.json?" + v.useQuery(p, q).Encode()
+	days := dayRange{p.from, p.to}
+	shown.Share = v.privacyPath() + "?" + url.Values{"from": {p.from.Format(dateForm)}, "to": {days.last().Format(dateForm)}}.Encode() + "#links"
 	v.remarks(&shown, u, compare)
 	return v.render(200, &usePage, shown)
 }
