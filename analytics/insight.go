@@ -109,7 +109,7 @@ type Base struct {
 }
 
 const (
-	leastDays   = 7  // that say something of a home
+	leastDays    = 7  // that say something of a home
 	hoursOfDay   = 20 // of a day that are enough to see its lowest
 	hoursOfNight = 6
 )

@@ -17,7 +17,7 @@ type Day struct {
 
 const (
 	likeWithin = 42 // days before and after
-	leastLike = 8
+	leastLike  = 8
 	unusual    = 3.5
 	// A home that is the same every day has no spread; what a person would not
 	// call unusual is not.

@@ -16,25 +16,13 @@ import (
 	"github.com/wattveil/wattveil/consumer"
 )
 
-// post sends a form.
-func post(s *Server, path string, form url.Values, cookies ...*http.Cookie) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(http.MethodPost, "http://localhost:8080"+path, strings.NewReader(form.Encode()))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	for _, c := range cookies {
-		r.AddCookie(c)
-	}
-	w := httptest.NewRecorder()
-	s.Handler().ServeHTTP(w, r)
-	return w
-}
-
 var shownLink = regexp.MustCompile(`value="http://localhost:8080(/shared/[A-Za-z0-9_-]{43})"`)
 
 func TestLinkIsShownOnce(t *testing.T) {
 	f := newFake()
 	s, session := newServer(t, f)
 	form := url.Values{"from": {"2026-06-01"}, "to": {"2026-06-03"}, "lasts": {"7"}}
-	w := post(s, "/m/"+fakeRef+"/privacy/links", form, session)
+	w := post(s, "/m/"+fakeRef+"/privacy/links", form.Encode(), session)
 	if w.Code != 200 || shownLink.FindString(w.Body.String()) == "" || w.Header().Get("Cache-Control") != "no-store" {
 		t.Fatalf("status %d, and no link is shown", w.Code)
 	}
@@ -50,7 +38,7 @@ func TestLinkIsShownOnce(t *testing.T) {
 		if bad.Set(name, change); name == "later" {
 			bad.Set("to", change)
 		}
-		if w := post(s, "/m/"+fakeRef+"/privacy/links", bad, session); w.Code != 400 {
+		if w := post(s, "/m/"+fakeRef+"/privacy/links", bad.Encode(), session); w.Code != 400 {
 			t.Errorf("%s=%s: status %d", name, change, w.Code)
 		}
 	}
@@ -114,7 +102,7 @@ func TestChoosing(t *testing.T) {
 	f := newFake()
 	s, session := newServer(t, f)
 	path := "/m/" + fakeRef + "/privacy/choices"
-	w := post(s, path, url.Values{"profile": {"totals"}, "keep": {"13"}, "corrections": {"none"}, "groups": {"yes"}}, session)
+	w := post(s, path, url.Values{"profile": {"totals"}, "keep": {"13"}, "corrections": {"none"}, "groups": {"yes"}}.Encode(), session)
 	if want := (consumer.Choices{Profile: consumer.Totals, KeepMonths: 13, NoCorrections: true, Groups: true}); w.Code != 303 || f.chosen != want {
 		t.Errorf("status %d, chosen %+v", w.Code, f.chosen)
 	}
@@ -122,7 +110,7 @@ func TestChoosing(t *testing.T) {
 		t.Error("the page does not show what was chosen, or what has no effect")
 	}
 	for _, bad := range []url.Values{{}, {"profile": {"all"}, "keep": {"0"}}, {"profile": {"full"}, "keep": {"1"}}, {"profile": {"full"}, "keep": {"-13"}}} {
-		if w := post(s, path, bad, session); w.Code != 400 {
+		if w := post(s, path, bad.Encode(), session); w.Code != 400 {
 			t.Errorf("%v: status %d", bad, w.Code)
 		}
 	}
@@ -133,15 +121,15 @@ func TestErasingByForm(t *testing.T) {
 	s, session := newServer(t, f)
 	path := "/m/" + fakeRef + "/privacy/erase"
 	for _, bad := range []url.Values{{}, {"before": {"2026-01-01"}}, {"sure": {"yes"}}, {"sure": {"yes"}, "before": {"soon"}}} {
-		if w := post(s, path, bad, session); w.Code != 400 || !f.erased.IsZero() {
+		if w := post(s, path, bad.Encode(), session); w.Code != 400 || !f.erased.IsZero() {
 			t.Errorf("%v: status %d", bad, w.Code)
 		}
 	}
-	if w := post(s, path, url.Values{"sure": {"yes"}, "before": {"2026-01-01"}}, session); w.Code != 303 || !f.erased.Equal(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)) {
+	if w := post(s, path, url.Values{"sure": {"yes"}, "before": {"2026-01-01"}}.Encode(), session); w.Code != 303 || !f.erased.Equal(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)) {
 		t.Errorf("status %d, erased before %v", w.Code, f.erased)
 	}
 	f.fails = consumer.NotBilled
-	if w := post(s, path, url.Values{"sure": {"yes"}, "before": {"2026-06-01"}}, session); w.Code != 409 {
+	if w := post(s, path, url.Values{"sure": {"yes"}, "before": {"2026-06-01"}}.Encode(), session); w.Code != 409 {
 		t.Errorf("what is not billed: status %d", w.Code)
 	}
 }
@@ -155,14 +143,14 @@ func TestPrivacyActsNeedAssertion(t *testing.T) {
 	}
 	for _, path := range []string{"choices", "erase", "links"} {
 		form := url.Values{"profile": {"totals"}, "keep": {"0"}, "sure": {"yes"}, "before": {"2026-01-01"}, "from": {"2026-06-01"}, "to": {"2026-06-03"}, "lasts": {"7"}}
-		if w := post(s, "/m/"+fakeRef+"/privacy/"+path, form, session); w.Code != 403 {
+		if w := post(s, "/m/"+fakeRef+"/privacy/"+path, form.Encode(), session); w.Code != 403 {
 			t.Errorf("%s: status %d", path, w.Code)
 		}
 	}
 	if len(f.links) != 0 || !f.erased.IsZero() || f.chosen != (consumer.Choices{}) {
 		t.Error("an act without a fresh assertion was carried out")
 	}
-	if w := post(s, "/m/"+fakeRef+"/privacy/links/revoke", url.Values{"ref": {"x"}}, session); w.Code != 303 {
+	if w := post(s, "/m/"+fakeRef+"/privacy/links/revoke", url.Values{"ref": {"x"}}.Encode(), session); w.Code != 303 {
 		t.Errorf("revoking needs an assertion: %d", w.Code)
 	}
 }

@@ -81,7 +81,7 @@ func TestPortalKeepsNothingOfVisitors(t *testing.T) {
 // columnsOf are the columns of the portal's tables.
 func columnsOf(p *portalRig) (list []string) {
 	p.t.Helper()
-	for _, table := range []string{"accounts", "passkeys", "portal_sessions", "claims", "takeovers", "claim_flags", "alerts", "raised_alerts"} {
+	for _, table := range []string{"accounts", "passkeys", "portal_sessions", "claims", "takeovers", "claim_flags", "alerts", "raised_alerts", "links", "choices", "erasures"} {
 		rows, err := p.db.Query(`SELECT name FROM pragma_table_info(?)`, table)
 		must(p.t, err)
 		n := len(list)

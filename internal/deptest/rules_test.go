@@ -128,7 +128,7 @@ func layers() []Rule {
 		},
 		{
 			Of:    []string{"export", "analytics"},
-			Never: []string{"bill", "rating", "vee", "readings/...", "ttp", "portal"},
+			Never: []string{"bill/check", "rating", "vee", "readings/...", "ttp", "portal"},
 			Why:   "they are pure: intervals in, and bytes or figures out, wherever the intervals came from",
 		},
 		{
