@@ -2,12 +2,15 @@ package rating_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -239,4 +242,78 @@ func dayAhead(t *testing.T, of *tariff.Tariff, series *tariff.Series, byHour map
 		t.Errorf("from %v: %q, want %q", from, lines, want)
 	}
 	return paid
+}
+
+// Homes of New South Wales by the clock of Sydney, in periods that lie across
+// the ends of months: with the leap day of 2012, both changes of the clock, and
+// gaps of the file, at which a period is left out.
+func TestMonthsAcrossALeapDay(t *testing.T) {
+	packed, err := gzip.NewReader(bytes.NewReader(dataFile(t, "homes-sgsc-30min/sgsc_10homes_30min_kwh.csv.gz")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := io.ReadAll(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := parse(t, strings.NewReplacer("Europe/Zurich", "Australia/Sydney", "2018-01-01", "2012-01-01").Replace(tou))
+	homes := map[string]map[int64]wattveil.Wh{}
+	for _, row := range rows(t, file) {
+		at, err := time.Parse("2006-01-02T15:04", row[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		kWh, ok := new(big.Rat).SetString(row[2])
+		if !ok {
+			t.Fatalf("value at %s", row[1])
+		}
+		if homes[row[0]] == nil {
+			homes[row[0]] = map[int64]wattveil.Wh{}
+		}
+		homes[row[0]][at.Unix()] = wattveil.Wh(kWh.Mul(kWh, big.NewRat(1000, 1)).Num().Int64())
+	}
+	priced, lengths := 0, map[string]int{}
+	for _, home := range homes {
+		for m := range 26 {
+			from := time.Date(2012, time.February+time.Month(m), 15, 0, 0, 0, 0, of.Zone())
+			to := from.AddDate(0, 1, 0)
+			intervals, whole := halfHours(home, from, to)
+			if !whole {
+				continue
+			}
+			got, err := rating.Rate(of, intervals, from, to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkBill(t, of, from, to, got)
+			if lines, total := newNaive(t, of).rate(intervals); !reflect.DeepEqual(got.Lines, lines) || got.Total != total {
+				t.Errorf("from %v:\n%s\ntotal %s, want\n%s\ntotal %s", from, show(got.Lines), got.Total, show(lines), total)
+			}
+			priced++
+			lengths[fmt.Sprintf("%s: %d days, %d half hours", from.Format("2006-01"), got.Days, len(intervals))]++
+		}
+	}
+	t.Logf("%d periods of %d homes", priced, len(homes))
+	for _, want := range []string{
+		"2012-02: 29 days, 1392 half hours", // the leap day
+		"2013-02: 28 days, 1344 half hours",
+		"2013-03: 31 days, 1490 half hours", // clocks go back
+		"2012-09: 30 days, 1438 half hours", // clocks go forward
+	} {
+		if lengths[want] == 0 {
+			t.Errorf("no period %s; there are %v", want, lengths)
+		}
+	}
+}
+
+// halfHours are the intervals of a home, and whether there are all.
+func halfHours(home map[int64]wattveil.Wh, from, to time.Time) (list []wattveil.Interval, whole bool) {
+	for at := from.Unix(); at < to.Unix(); at += 1800 {
+		used, ok := home[at]
+		if !ok {
+			return nil, false
+		}
+		list = append(list, wattveil.Interval{Start: at, End: at + 1800, Import: used})
+	}
+	return list, true
 }

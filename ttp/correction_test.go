@@ -1,9 +1,12 @@
 package ttp
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -242,6 +245,97 @@ func (r *rig) decide(t *testing.T, c *company, in wire.BillsRequest) *draft {
 	must(t, err)
 	must(t, run.make(t.Context()))
 	return run.drafts[0]
+}
+
+// Whatever comes late, and in whatever order, in the end the bills of a meter,
+// corrections in the place of what they correct and carried differences
+// included, come in each band to what passed.
+func TestCorrectionsAddUp(t *testing.T) {
+	r := newRig(t, nil)
+	c := r.company("north.example")
+	must(t, c.putTariffNow(twoBands))
+	begin := date(2026, 2, 1)
+	meters := make([]*ledger, 6)
+	for i := range meters {
+		meters[i] = c.ledger(wattveil.Pseudonym(i+1), 3600, begin.Add(-24*time.Hour).Unix())
+	}
+	rng := rand.New(rand.NewPCG(8, 8))
+	corrections, carried := 0, 0
+	for month := range 7 {
+		from, to := begin.AddDate(0, month, 0), begin.AddDate(0, month+1, 0)
+		r.at(to.AddDate(0, 0, 2))
+		for _, m := range meters {
+			if month >= 3 { // there are three bills to correct
+				m.deliverShuffled(rng)
+			}
+			gap := from.Add(time.Duration(24+rng.IntN(15*24)) * time.Hour)
+			length := time.Duration(24+rng.IntN(5*24)) * time.Hour
+			m.read(to.Add(24*time.Hour), func(at int64) bool { return month < 3 && between(gap, gap.Add(length))(at) })
+			got := r.decide(t, c, wire.BillsRequest{Tariff: "two", From: from, To: to, Meters: []string{m.id()}})
+			must(t, got.err)
+			if got.given != nil {
+				corrections++
+			}
+			if c.content(got.kept.jws, got.kept.salt.String(), m.name).Carries != "" {
+				carried++
+			}
+		}
+	}
+	for _, m := range meters {
+		checkBands(t, c, m, begin, begin.AddDate(0, 7, 0))
+	}
+	t.Logf("%d corrections, %d bills carry a difference", corrections, carried)
+	if corrections == 0 || carried == 0 {
+		t.Error("the test shows little")
+	}
+}
+
+// deliverShuffled stores what was held in several messages, whose readings are
+// drawn from all of it.
+func (m *ledger) deliverShuffled(rng *rand.Rand) {
+	rng.Shuffle(len(m.held), func(i, j int) { m.held[i], m.held[j] = m.held[j], m.held[i] })
+	for len(m.held) > 0 {
+		n := 1 + rng.IntN(len(m.held))
+		message := m.held[:n]
+		slices.SortFunc(message, func(a, b wattveil.Reading) int { return cmp.Compare(a.Time, b.Time) })
+		m.store(message)
+		m.held = m.held[n:]
+	}
+}
+
+// checkBands holds the bands of a meter's bills to the readings, hour by hour.
+func checkBands(t *testing.T, c *company, m *ledger, from, to time.Time) {
+	t.Helper()
+	list, err := c.r.ConsumerBills(t.Context(), m.name)
+	must(t, err)
+	final := map[string]bill.Bill{}
+	for _, b := range list {
+		content := c.content(b.Document.JWS, b.Document.Salt, m.name)
+		final[content.From] = content // corrections come behind
+	}
+	billed, passed := map[string]int64{}, map[string]int64{} // Wh
+	for _, b := range final {
+		for _, l := range b.Lines {
+			if l.Kind == rating.KindImport {
+				wh, err := rating.ParseKWh(l.Quantity)
+				must(t, err)
+				billed[l.Band] += int64(wh)
+			}
+		}
+	}
+	stored, err := c.r.store.Read(t.Context(), m.name, from.Unix(), to.Unix())
+	must(t, err)
+	rs := stored.Runs[0].Readings
+	for i, r := range rs[:len(rs)-1] {
+		band := "all"
+		if hour := unixTime(r.Time).In(from.Location()).Hour(); hour >= 6 && hour < 22 {
+			band = "day"
+		}
+		passed[band] += int64(rs[i+1].Import.Since(r.Import))
+	}
+	if !reflect.DeepEqual(billed, passed) {
+		t.Errorf("%v: %v Wh are billed over %d bills, %v passed", m.name, billed, len(list), passed)
+	}
 }
 
 // checkLife holds the energy of all bills of a meter, corrections in the place

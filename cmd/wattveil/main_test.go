@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -212,6 +213,33 @@ func TestVerifyAgreesWithTheDocuments(t *testing.T) {
 	for _, class := range []string{"", "document", "signature", "subject", "checkpoint", "cosignature", "inclusion", "consistency"} {
 		if !shown[class] {
 			t.Errorf("no document of class %q", class)
+		}
+	}
+}
+
+// No character of a bill's document can be changed without the command saying
+// so: in the bill, its salt, its proof, or a signature of the log.
+func TestVerifyRefusesEveryChangedCharacter(t *testing.T) {
+	dir := t.TempDir()
+	if err := writeVectors(dir); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "home", "march.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := verifyBill{
+		keyFile: filepath.Join(dir, "keys.json"), logFile: filepath.Join(dir, "home", "log.json"),
+		meter: "7/0123456789abcdef", period: "2018-03",
+	}
+	if err := v.run(bytes.NewReader(text), io.Discard, "-"); err != nil {
+		t.Fatalf("the document as it is: %v", err)
+	}
+	for i := range text {
+		changed := bytes.Clone(text)
+		changed[i] ^= 1
+		if err := v.run(bytes.NewReader(changed), io.Discard, "-"); err == nil || !strings.Contains(err.Error(), "bill refused (") {
+			t.Errorf("character %d, behind %q: %v", i, text[max(0, i-10):i], err)
 		}
 	}
 }
