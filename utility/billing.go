@@ -246,12 +246,25 @@ func (u *Utility) handBack(ctx context.Context, run *billRun, cosigned string) {
 	}
 }
 
-// refusal is why a TTP made no bill, with the gate's rule in words.
+// refusal is why a TTP made no bill, with the gate's rule in words, and what
+// can be done.
 func refusal(a *wire.BillAnswer) error {
 	if a.Rule != "" {
 		return fmt.Errorf("%w: rule %.40s: %w", a.Class, a.Rule, gate.Rule(a.Rule))
 	}
-	return a.Class
+	switch a.Class {
+	case wire.Unknown:
+		return fmt.Errorf("%w: the TTP has no such meter: it is billed once it is enrolled", a.Class)
+	case wire.Incomplete:
+		return fmt.Errorf("%w: the TTP lacks readings at the start or the end of the period, or of over 7 days at a change of the meter: "+
+			"ask again when they have come, or for a period that readings enclose", a.Class)
+	case wire.NoTariff:
+		return fmt.Errorf("%w: the tariff is not valid in the whole period", a.Class)
+	case wire.NoPrice:
+		return fmt.Errorf("%w: a price series of the tariff does not cover the period: put the rest of it first", a.Class)
+	default:
+		return a.Class
+	}
 }
 
 // tariff is a tariff that PutTariff registered.

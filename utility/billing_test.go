@@ -13,6 +13,7 @@ import (
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/bill"
+	"github.com/wattveil/wattveil/gate"
 	"github.com/wattveil/wattveil/tariff"
 	"github.com/wattveil/wattveil/wire"
 )
@@ -167,6 +168,28 @@ func TestBadBills(t *testing.T) {
 				t.Errorf("%d bills are kept, want 2", n)
 			}
 		})
+	}
+}
+
+// A bill that was not made says why, and what can be done.
+func TestRefusal(t *testing.T) {
+	for _, tt := range []struct {
+		class wire.Class
+		rule  gate.Rule
+		want  string
+	}{
+		{wire.Unknown, "", "unknown: the TTP has no such meter: "},
+		{wire.Incomplete, "", "incomplete: the TTP lacks readings at the start or the end of the period, "},
+		{wire.Incomplete, gate.NotOver, "incomplete: rule not-over: "},
+		{wire.NoTariff, "", "no-tariff: the tariff is not valid in the whole period"},
+		{wire.NoPrice, "", "no-price: a price series of the tariff does not cover the period: "},
+		{wire.Gated, gate.Overlap, "gate: rule overlap: "},
+		{wire.Retired, "", "retired"},
+	} {
+		err := refusal(&wire.BillAnswer{Class: tt.class, Rule: string(tt.rule)})
+		if !strings.HasPrefix(err.Error(), tt.want) || !errors.Is(err, tt.class) {
+			t.Errorf("%s %s: %q, want %q", tt.class, tt.rule, err, tt.want)
+		}
 	}
 }
 
