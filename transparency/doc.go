@@ -35,6 +35,8 @@ var (
 	ErrNotIncluded = errors.New("bill is not in the log")
 	// ErrInconsistent: the log does not continue the one that was seen before.
 	ErrInconsistent = errors.New("log does not continue the one seen before")
+	// ErrOvertaken: a proof is from another checkpoint than that seen last.
+	ErrOvertaken = errors.New("another checkpoint was cosigned meanwhile")
 )
 
 func leafHash(e Entry) []byte { return rfc6962.DefaultHasher.HashLeaf(e[:]) }

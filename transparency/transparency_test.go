@@ -67,7 +67,7 @@ func cosign(t *testing.T, l *Log, w *Witness) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cosigned, err := w.Cosign([]byte(signed.Text), signed.Consistency)
+	cosigned, err := w.Cosign([]byte(signed.Text), size, signed.Consistency)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestTwoLogsAreNotBothCosigned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Cosign([]byte(signed.Text), signed.Consistency); !errors.Is(err, ErrInconsistent) {
+	if _, err := w.Cosign([]byte(signed.Text), 6, signed.Consistency); !errors.Is(err, ErrInconsistent) {
 		t.Errorf("forked log: %v", err)
 	}
 
@@ -174,8 +174,19 @@ func TestTwoLogsAreNotBothCosigned(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.Cosign([]byte(signed.Text), nil); !errors.Is(err, ErrInconsistent) {
+		if _, err := w.Cosign([]byte(signed.Text), 6, nil); !errors.Is(err, ErrInconsistent) {
 			t.Errorf("log of %d other entries: %v", n, err)
+		}
+	}
+	// What is proven from an earlier checkpoint does not pass for either.
+	for _, l := range []*Log{l, forked} {
+		add(t, l, entries(300, 301))
+		signed, err := l.Checkpoint(t.Context(), 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Cosign([]byte(signed.Text), 3, signed.Consistency); !errors.Is(err, ErrOvertaken) {
+			t.Errorf("proof from an earlier checkpoint: %v", err)
 		}
 	}
 	// The honest log still goes on.

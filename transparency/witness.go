@@ -111,9 +111,12 @@ func (w *Witness) seen() (log.Checkpoint, error) {
 }
 
 // Cosign checks that a signed checkpoint continues the last one and returns it
-// with the cosignature added. It fails with [ErrCheckpoint] or
-// [ErrInconsistent]; then both checkpoints together are proof against the log.
-func (w *Witness) Cosign(signed []byte, consistency [][]byte) ([]byte, error) {
+// with the cosignature added. consistency proves that it continues the log of
+// size since. If the last one is of another size by now, and of another than
+// the signed one, nothing is proven either way: [ErrOvertaken]. Else it fails
+// with [ErrCheckpoint] or [ErrInconsistent]; with the latter, both checkpoints
+// together are proof against the log.
+func (w *Witness) Cosign(signed []byte, since uint64, consistency [][]byte) ([]byte, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	next, _, parsed, err := log.ParseCheckpoint(signed, w.origin, w.log)
@@ -123,6 +126,12 @@ func (w *Witness) Cosign(signed []byte, consistency [][]byte) ([]byte, error) {
 	last, err := w.seen()
 	if err != nil {
 		return nil, err
+	}
+	switch {
+	case next.Size == last.Size:
+		consistency = nil // the roots are compared
+	case since != last.Size:
+		return nil, fmt.Errorf("%w: it is proven to continue %d entries, and %d are cosigned", ErrOvertaken, since, last.Size)
 	}
 	if err := continues(last, *next, consistency); err != nil {
 		return nil, err

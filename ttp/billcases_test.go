@@ -264,7 +264,7 @@ func checkpointKeys(t *testing.T, r *rig) *witness {
 func (w *witness) cosign(t *testing.T, a wire.BillsAnswer) string {
 	t.Helper()
 	if w.cosigned == "" {
-		text, err := w.Cosign([]byte(a.Checkpoint), a.Consistency)
+		text, err := w.Cosign([]byte(a.Checkpoint), 0, a.Consistency)
 		must(t, err)
 		w.cosigned = string(text)
 	}

@@ -45,7 +45,7 @@ func (p *portalRig) billMay(m *smart) {
 	must(p.t, err)
 	w, err := transparency.OpenWitness(p.t.TempDir(), "north.example", keys.Origin, keys.Log)
 	must(p.t, err)
-	text, err := w.Cosign([]byte(answer.Checkpoint), answer.Consistency)
+	text, err := w.Cosign([]byte(answer.Checkpoint), 0, answer.Consistency)
 	must(p.t, err)
 	body, err := json.Marshal(wire.CosignedCheckpoint{Witness: w.PublicKey(), Checkpoint: string(text)})
 	must(p.t, err)

@@ -3,6 +3,7 @@ package utility
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -151,8 +152,7 @@ func (u *Utility) splitByTTP(ctx context.Context, meters []wattveil.Pseudonym) (
 	return by, strangers, nil
 }
 
-// runAt asks one TTP for the bills of its meters. Runs at one TTP go one after
-// the other: each checkpoint is held against the one before.
+// runAt asks one TTP for the bills of its meters. Runs at one TTP may overlap.
 func (u *Utility) runAt(ctx context.Context, org string, run *billRun, meters []wattveil.Pseudonym, out []Billed) (_ []Billed, err error) {
 	if run.ttp, err = u.trustee(org); err != nil {
 		return out, err
@@ -162,24 +162,33 @@ func (u *Utility) runAt(ctx context.Context, org string, run *billRun, meters []
 		return out, err
 	}
 	run.uc = own.number
-	run.ttp.billing.Lock()
-	defer run.ttp.billing.Unlock()
+	if err := u.openRun(ctx, run); err != nil {
+		return out, err
+	}
+	return u.runChunks(ctx, run, slices.Collect(slices.Chunk(slices.Sorted(slices.Values(meters)), billsPerRequest)), out)
+}
+
+// openRun finds what the bills of a run are checked with.
+func (u *Utility) openRun(ctx context.Context, run *billRun) error {
+	run.ttp.turn.Lock()
+	defer run.ttp.turn.Unlock()
 	told, keys, err := u.refreshBillKeys(ctx, run.ttp)
 	if err != nil {
-		return out, err
+		return err
 	}
 	run.keys = keys
 	if run.witness, err = u.openWitness(run.ttp, told); err != nil {
-		return out, err
+		return err
 	}
 	run.logKeys = transparency.Keys{Origin: told.Origin, Log: told.Log, Witness: run.witness.PublicKey()}
-	return u.runChunks(ctx, run, slices.Collect(slices.Chunk(slices.Sorted(slices.Values(meters)), billsPerRequest)), out)
+	return nil
 }
 
 // billsAnswer is what came of one request.
 type billsAnswer struct {
 	wire.BillsAnswer
-	err error
+	since uint64 // size of the log that its checkpoint is proven to continue
+	err   error
 }
 
 // runChunks makes one request after the other. The next one is under way while
@@ -188,7 +197,7 @@ func (u *Utility) runChunks(ctx context.Context, run *billRun, chunks [][]wattve
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	cosigned := ""
-	next := u.askBills(ctx, run, chunks[0])
+	next := u.startAsking(ctx, run, chunks[0])
 	for i, chunk := range chunks {
 		answer := <-next
 		if answer.err != nil {
@@ -197,13 +206,13 @@ func (u *Utility) runChunks(ctx context.Context, run *billRun, chunks [][]wattve
 		var checkpoint logged
 		if answer.Checkpoint != "" {
 			var err error
-			if checkpoint, err = u.cosign(ctx, run, &answer.BillsAnswer); err != nil {
+			if checkpoint, err = u.cosignInTurn(ctx, run, chunk, &answer); err != nil {
 				return out, err
 			}
 			cosigned = checkpoint.note
 		}
 		if i+1 < len(chunks) {
-			next = u.askBills(ctx, run, chunks[i+1])
+			next = u.startAsking(ctx, run, chunks[i+1])
 		}
 		made, err := u.keepBills(ctx, run, chunk, answer.Bills, checkpoint)
 		out = append(out, made...)
@@ -217,24 +226,71 @@ func (u *Utility) runChunks(ctx context.Context, run *billRun, chunks [][]wattve
 	return out, nil
 }
 
-// askBills sends a request; the channel gets its answer.
-func (u *Utility) askBills(ctx context.Context, run *billRun, meters []wattveil.Pseudonym) <-chan billsAnswer {
+// startAsking sends a request; the channel gets its answer.
+func (u *Utility) startAsking(ctx context.Context, run *billRun, meters []wattveil.Pseudonym) <-chan billsAnswer {
+	done := make(chan billsAnswer, 1)
+	go func() { done <- u.askBills(ctx, run, meters) }()
+	return done
+}
+
+func (u *Utility) askBills(ctx context.Context, run *billRun, meters []wattveil.Pseudonym) (a billsAnswer) {
 	request := run.request
 	for _, p := range meters {
 		request.Meters = append(request.Meters, p.String())
 	}
-	done := make(chan billsAnswer, 1)
-	go func() {
-		var a billsAnswer
-		if request.LogSize, a.err = run.witness.Size(); a.err == nil {
-			a.err = u.ask(ctx, run.ttp, "POST", "/v1/bills", request, &a.BillsAnswer)
+	if a.since, a.err = run.witness.Size(); a.err != nil {
+		return a
+	}
+	request.LogSize = a.since
+	if a.err = u.ask(ctx, run.ttp, "POST", "/v1/bills", request, &a.BillsAnswer); a.err != nil {
+		return a
+	}
+	if len(a.Bills) != len(meters) {
+		a.err = fmt.Errorf("%d answers of the TTP for %d meters", len(a.Bills), len(meters))
+	}
+	return a
+}
+
+// cosignInTurn cosigns the checkpoint of an answer. If that of another run was
+// cosigned since the request was made, neither is known to continue the other.
+// The TTP is asked again then, for the bills that it has made, under a
+// checkpoint that continues the cosigned one; no other run gets in between.
+func (u *Utility) cosignInTurn(ctx context.Context, run *billRun, meters []wattveil.Pseudonym, a *billsAnswer) (logged, error) {
+	run.ttp.turn.Lock()
+	defer run.ttp.turn.Unlock()
+	checkpoint, err := u.cosign(ctx, run, a)
+	if !errors.Is(err, transparency.ErrOvertaken) {
+		return checkpoint, err
+	}
+	if err := u.askAgain(ctx, run, meters, a); err != nil {
+		return logged{}, err
+	}
+	return u.cosign(ctx, run, a)
+}
+
+// askAgain asks for the bills in an answer once more, for newer proofs. They
+// are the same bills, and where they were in the log.
+func (u *Utility) askAgain(ctx context.Context, run *billRun, meters []wattveil.Pseudonym, a *billsAnswer) error {
+	var made []wattveil.Pseudonym
+	var places []int
+	for i := range a.Bills {
+		if a.Bills[i].Class == "" {
+			made, places = append(made, meters[i]), append(places, i)
 		}
-		if a.err == nil && len(a.Bills) != len(meters) {
-			a.err = fmt.Errorf("%d answers of the TTP for %d meters", len(a.Bills), len(meters))
+	}
+	again := u.askBills(ctx, run, made)
+	if again.err != nil {
+		return again.err
+	}
+	for i, place := range places {
+		before, now := &a.Bills[place], &again.Bills[i]
+		if now.Class == "" && (now.JWS != before.JWS || now.Index != before.Index) {
+			return fmt.Errorf("bill of %v: %w: it is another one, or at another place in the log, when it is asked for again", made[i], wire.Rebound)
 		}
-		done <- a
-	}()
-	return done
+		*before = *now
+	}
+	a.Checkpoint, a.Consistency, a.since = again.Checkpoint, again.Consistency, again.since
+	return nil
 }
 
 // handBack gives the TTP the checkpoint that this utility has cosigned, for

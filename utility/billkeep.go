@@ -24,9 +24,9 @@ type logged struct {
 
 // cosign holds a checkpoint against the one before and cosigns it. Two that do
 // not continue each other are kept: together they are proof against the TTP.
-func (u *Utility) cosign(ctx context.Context, run *billRun, a *wire.BillsAnswer) (logged, error) {
+func (u *Utility) cosign(ctx context.Context, run *billRun, a *billsAnswer) (logged, error) {
 	before := run.witness.Last()
-	cosigned, err := run.witness.Cosign([]byte(a.Checkpoint), a.Consistency)
+	cosigned, err := run.witness.Cosign([]byte(a.Checkpoint), a.since, a.Consistency)
 	if errors.Is(err, transparency.ErrInconsistent) {
 		u.cfg.Log.Error("TTP shows two logs", "ttp", run.ttp.org, "error", err)
 		_, keepErr := u.db.ExecContext(ctx, `INSERT OR IGNORE INTO log_evidence (ttp, kept, offered, seen) VALUES (?, ?, ?, ?)`,

@@ -101,8 +101,8 @@ func (u *Utility) LogKeys(ctx context.Context, ttp string) (transparency.Keys, e
 	if !log.Valid {
 		return transparency.Keys{}, fmt.Errorf("%w: TTP %s has not told its bill log yet", wire.Unavailable, t.org)
 	}
-	t.billing.Lock()
-	defer t.billing.Unlock()
+	t.turn.Lock()
+	defer t.turn.Unlock()
 	w, err := u.openWitness(t, wire.BillKeys{Origin: origin.String, Log: log.String})
 	if err != nil {
 		return transparency.Keys{}, err

@@ -1,10 +1,15 @@
 package utility
 
 import (
+	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/bill"
@@ -115,6 +120,137 @@ func TestTwoLogs(t *testing.T) {
 	r.ttp.set(func(f *fakeTTP) { f.spoil = nil })
 	if got, err := r.run(meters[2:]...); err != nil || got[0].Err != nil {
 		t.Errorf("when it continues: %v, %v", got, err)
+	}
+}
+
+// overtaken bills one meter while the answer of a run for all of them is on its
+// way, and gives what came of that. between is called before it arrives.
+func overtaken(t *testing.T, r *rig, meters []wattveil.Pseudonym, between func()) ([]Billed, error) {
+	t.Helper()
+	answered, arrive := make(chan struct{}), make(chan struct{})
+	var first sync.Once
+	r.ttp.set(func(f *fakeTTP) {
+		f.after = func(path string) {
+			if path == "/v1/bills" {
+				first.Do(func() { close(answered); <-arrive })
+			}
+		}
+	})
+	type outcome struct {
+		billed []Billed
+		err    error
+	}
+	done := make(chan outcome)
+	go func() {
+		billed, err := r.run(meters[1:]...)
+		done <- outcome{billed, err}
+	}()
+	<-answered
+	r.ttp.set(func(f *fakeTTP) { f.after = nil })
+	_, err := r.run(meters[0])
+	must(t, err)
+	if between != nil {
+		between()
+	}
+	close(arrive)
+	o := <-done
+	return o.billed, o.err
+}
+
+// A run whose checkpoint is older than the one cosigned since asks again for
+// the bills that there are, and has them under the newer one.
+func TestRunsOverlap(t *testing.T) {
+	r, meters := billing(t, 4)
+	biller(r, func(i int, _ *bill.Bill, a *wire.BillAnswer, _ **bill.SigningKey) {
+		if i == 1 {
+			a.Class = wire.Incomplete
+		}
+	})
+	got, err := overtaken(t, r, meters, nil)
+	must(t, err)
+	keys, err := r.LogKeys(t.Context(), "")
+	must(t, err)
+	for i, b := range got {
+		if i == 1 {
+			if !errors.Is(b.Err, wire.Incomplete) {
+				t.Errorf("a meter without a bill: %v", b.Err)
+			}
+			continue
+		}
+		must(t, b.Err)
+		entry, err := b.Document.Entry()
+		must(t, err)
+		must(t, transparency.Proof(*b.Document.Proof).Verify(transparency.Entry(entry), keys))
+	}
+	requests := r.ttp.to("/v1/bills")
+	var again wire.BillsRequest
+	must(t, json.Unmarshal(requests[len(requests)-1], &again))
+	if len(requests) != 3 || again.LogSize != 3 || len(again.Meters) != 2 {
+		t.Errorf("%d requests, the last for %d meters since %d entries", len(requests), len(again.Meters), again.LogSize)
+	}
+	if n := r.count("bills"); n != 3 {
+		t.Errorf("%d bills are kept", n)
+	}
+	// All of them are in the log: the checkpoint is the same, and nothing is asked twice.
+	if got, err = overtaken(t, r, []wattveil.Pseudonym{meters[0], meters[1], meters[3]}, nil); err != nil || got[0].Err != nil || len(r.ttp.to("/v1/bills")) != 5 {
+		t.Errorf("the same runs again: %v, %v, %d requests", got, err, len(r.ttp.to("/v1/bills")))
+	}
+}
+
+// A TTP that uses the overlap to show another log, or another bill, is caught.
+func TestTwoLogsWhileRunsOverlap(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil    func(*wire.BillsAnswer)
+		want     error
+		evidence int
+	}{
+		"another log":     {func(a *wire.BillsAnswer) { a.Consistency = [][]byte{make([]byte, 32)} }, transparency.ErrInconsistent, 1},
+		"no checkpoint":   {func(a *wire.BillsAnswer) { a.Checkpoint = "" }, transparency.ErrCheckpoint, 0},
+		"another place":   {func(a *wire.BillsAnswer) { a.Bills[0].Index++ }, wire.Rebound, 0},
+		"another bill":    {func(a *wire.BillsAnswer) { a.Bills[0].JWS += "A" }, wire.Rebound, 0},
+		"a bill too many": {func(a *wire.BillsAnswer) { a.Bills = append(a.Bills, a.Bills[0]) }, nil, 0},
+		"a bill too few":  {func(a *wire.BillsAnswer) { a.Bills = nil }, nil, 0},
+	} {
+		r, meters := billing(t, 3)
+		_, err := r.run(meters[0]) // a proof is needed from here on
+		must(t, err)
+		_, err = overtaken(t, r, []wattveil.Pseudonym{meters[1], meters[2]}, func() {
+			_, err := r.ttp.log.Add(t.Context(), []transparency.Entry{{1}}) // another utility's
+			must(t, err)
+			r.ttp.set(func(f *fakeTTP) { f.spoil = c.spoil })
+		})
+		if err == nil || c.want != nil && !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := r.count("log_evidence"); n != c.evidence {
+			t.Errorf("%s: %d pairs of checkpoints are kept, want %d", name, n, c.evidence)
+		}
+		if n := r.count("bills"); n != 2 {
+			t.Errorf("%s: %d bills are kept, want those of the runs before", name, n)
+		}
+	}
+}
+
+// Any number of runs at once end with all bills, each proven under a checkpoint
+// that was cosigned.
+func TestManyRunsAtOnce(t *testing.T) {
+	r, meters := billing(t, 12)
+	var all errgroup.Group
+	for _, part := range slices.Collect(slices.Chunk(meters, 2)) {
+		all.Go(func() error {
+			got, err := r.run(part...)
+			for _, b := range got {
+				err = errors.Join(err, b.Err)
+			}
+			return err
+		})
+	}
+	must(t, all.Wait())
+	if n := r.count("bills"); n != len(meters) {
+		t.Errorf("%d bills are kept", n)
+	}
+	if n := r.count("log_evidence"); n != 0 {
+		t.Errorf("%d pairs of checkpoints are held against an honest TTP", n)
 	}
 }
 

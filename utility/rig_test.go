@@ -306,6 +306,7 @@ type fakeTTP struct {
 	refuse   func(signed []byte) wire.Class                 // of statements
 	bills    func(wire.BillsRequest) wire.BillsAnswer
 	spoil    func(*wire.BillsAnswer) // what was logged
+	after    func(path string)       // before an answer is given
 	told     wire.Enrolment
 	keys     []wire.EnrolmentKey
 	enrolled [][]byte
@@ -447,16 +448,24 @@ func (f *fakeTTP) Do(ctx context.Context, method, path string, body []byte) ([]b
 			return nil, ctx.Err()
 		}
 	}
+	answer, after, err := f.reply(method, path, body)
+	if after != nil {
+		after(path)
+	}
+	return answer, err
+}
+
+func (f *fakeTTP) reply(method, path string, body []byte) (_ []byte, after func(path string), _ error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.fail != nil {
-		return nil, f.fail
+		return nil, f.after, f.fail
 	}
 	answer, err := f.answer(method+" "+path, body)
 	if err == nil && f.mangle != nil {
 		answer = f.mangle(path, answer)
 	}
-	return answer, err
+	return answer, f.after, err
 }
 
 func (f *fakeTTP) answer(route string, body []byte) ([]byte, error) {

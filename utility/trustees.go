@@ -26,8 +26,10 @@ type trustee struct {
 
 // billDesk is what is one for all connections to a TTP.
 type billDesk struct {
-	billing sync.Mutex            // runs at it go one after the other
-	witness *transparency.Witness // of its bill log, under billing; nil before the first run
+	// turn is of what must go one after the other: keeping its bill keys, and
+	// cosigning its checkpoints.
+	turn    sync.Mutex
+	witness *transparency.Witness // of its bill log, under turn; nil before the first run
 }
 
 // AddTTP connects the utility to a TTP, or to one that it has in another way.

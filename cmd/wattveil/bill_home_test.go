@@ -293,7 +293,7 @@ func (h *home) cosigned() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cosigned, err := h.witness.Cosign([]byte(signed.Text), signed.Consistency)
+	cosigned, err := h.witness.Cosign([]byte(signed.Text), size, signed.Consistency)
 	return string(cosigned), err
 }
 
