@@ -327,8 +327,15 @@ func TestCorrections(t *testing.T) {
 	if len(kept) != 3 || kept[0].Correction || !kept[1].Correction || kept[1].JWS != got.Correction.JWS {
 		t.Errorf("%d bills are kept, the correction not behind its bill", len(kept))
 	}
-	if k, found, err := r.KeptBill(t.Context(), meters[0], "flat", billFrom, billTo); err != nil || !found || k.JWS != first[0].JWS {
-		t.Error("the first bill is gone")
+	if list, err := r.KeptBills(t.Context(), meters[0], "flat", billFrom, billTo); err != nil || len(list) != 1 || list[0].JWS != first[0].JWS {
+		t.Errorf("the first bill is gone, or has company: %+v, %v", list, err)
+	}
+	list, err := r.KeptBills(t.Context(), meters[0], "flat", billTo, billTo.AddDate(0, 0, 1))
+	if err != nil || len(list) != 2 || list[0].JWS != got.JWS || list[1].JWS != got.Correction.JWS || !list[1].Correction {
+		t.Errorf("the bill and the correction that came with it: %+v, %v", list, err)
+	}
+	if list, err := r.KeptBills(t.Context(), meters[0], "flat", billTo, billTo.AddDate(0, 0, 2)); err != nil || len(list) != 0 {
+		t.Errorf("a bill that nobody asked for: %+v, %v", list, err)
 	}
 }
 

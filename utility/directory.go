@@ -204,19 +204,31 @@ func scanBill(row interface{ Scan(...any) error }) (b KeptBill, err error) {
 	return b, nil
 }
 
-// KeptBill is the bill of a meter that an earlier run has kept, if there is one:
-// the one that was made first, not its correction.
-func (u *Utility) KeptBill(ctx context.Context, p wattveil.Pseudonym, tariffID string, from, to time.Time) (KeptBill, bool, error) {
-	b, err := scanBill(u.db.QueryRowContext(ctx,
-		billColumns+`WHERE b.an_id = ? AND b.tariff = ? AND b.from_second = ? AND b.to_second = ? AND b.correction = 0`,
-		int64(p), tariffID, from.Unix(), to.Unix()))
-	if errors.Is(err, sql.ErrNoRows) {
-		return KeptBill{}, false, nil
-	}
+// KeptBills are the bill of a meter that an earlier run has kept, if there is
+// one (the one that was made first, not its correction), and after it the
+// correction of an earlier bill that came with it: it was kept together with it,
+// under the same checkpoint.
+func (u *Utility) KeptBills(ctx context.Context, p wattveil.Pseudonym, tariffID string, from, to time.Time) (list []KeptBill, err error) {
+	rows, err := u.db.QueryContext(ctx, billColumns+`
+		JOIN bills a ON a.an_id = b.an_id AND (b.id = a.id OR b.correction = 1 AND b.checkpoint = a.checkpoint)
+		WHERE a.an_id = ? AND a.tariff = ? AND a.from_second = ? AND a.to_second = ? AND a.correction = 0 ORDER BY b.correction`,
+		int64(p), tariffID, from.Unix(), to.Unix())
 	if err != nil {
-		return KeptBill{}, false, fmt.Errorf("find bill of %v: %w", p, err)
+		return nil, fmt.Errorf("find bill of %v: %w", p, err)
 	}
-	return b, true, nil
+	return scanBills(rows)
+}
+
+func scanBills(rows *sql.Rows) (list []KeptBill, err error) {
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		b, err := scanBill(rows)
+		if err != nil {
+			return nil, fmt.Errorf("kept bill: %w", err)
+		}
+		list = append(list, b)
+	}
+	return list, rows.Err()
 }
 
 // BillQuery chooses kept bills. What is zero chooses all.
@@ -230,7 +242,7 @@ type BillQuery struct {
 
 // Bills lists kept bills by the start of their period, then by meter, a
 // correction behind the bill that it replaces.
-func (u *Utility) Bills(ctx context.Context, q BillQuery) (list []KeptBill, err error) {
+func (u *Utility) Bills(ctx context.Context, q BillQuery) ([]KeptBill, error) {
 	to := int64(1) << 62
 	if !q.To.IsZero() {
 		to = q.To.Unix()
@@ -251,15 +263,7 @@ func (u *Utility) Bills(ctx context.Context, q BillQuery) (list []KeptBill, err 
 	if err != nil {
 		return nil, fmt.Errorf("list bills: %w", err)
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		b, err := scanBill(rows)
-		if err != nil {
-			return nil, fmt.Errorf("list bills: %w", err)
-		}
-		list = append(list, b)
-	}
-	return list, rows.Err()
+	return scanBills(rows)
 }
 
 // BillKeys are the keys under which the bills of a TTP verify.

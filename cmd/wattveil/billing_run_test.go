@@ -196,6 +196,23 @@ func (r *billingRig) refuses() {
 	if code != exitFound {
 		r.Errorf("exit code %d, want %d", code, exitFound)
 	}
+	r.checkRefused()
+
+	// The same time again is told from the gate's other rules.
+	run[4] = r.from.Format(time.DateOnly) + "/" + r.from.AddDate(0, 0, 3).Format(time.DateOnly)
+	r.write("two.txt", fmt.Sprintf("%v\n%v\n", rigMeter(0), rigMeter(7)))
+	run[6] = "two.txt"
+	if out, code := r.try(append(run, "--ends", "tenancy")...); code != exitFound || !strings.Contains(out, "\n2      gate overlap  1000000000000000: ") {
+		r.Errorf("bills of a time that is billed: exit code %d, %s", code, out)
+	}
+	if text := r.read("refused.txt"); strings.Count(text, "# gate overlap: ") != 2 {
+		r.Errorf("--refused has no class and rule: %s", text)
+	}
+}
+
+// checkRefused has --meters read what --refused wrote.
+func (r *billingRig) checkRefused() {
+	r.Helper()
 	list, err := readMeters("refused.txt", strings.NewReader(r.read("refused.txt")))
 	if err != nil || len(list) != 3 {
 		r.Errorf("--meters reads %d refused meters, %v", len(list), err)
@@ -209,8 +226,8 @@ func (r *billingRig) checkFiles() {
 	for line := range strings.Lines(r.read("bills.jsonl")) {
 		var b api.MeterBill
 		rigMust(r, json.Unmarshal([]byte(line), &b))
-		if b.Meter != rigMeter(n).String() || b.Class != "" || b.Document == nil {
-			r.Fatalf("line %d is of meter %s, class %q, want a bill of %v", n+1, b.Meter, b.Class, rigMeter(n))
+		if b.Meter != rigMeter(n).String() || b.Class != "" || b.Document == nil || b.Proven == nil {
+			r.Fatalf("line %d is of meter %s, class %q, want a proven bill of %v", n+1, b.Meter, b.Class, rigMeter(n))
 		}
 		n++
 	}

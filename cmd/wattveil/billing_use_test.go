@@ -1,13 +1,16 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"html"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/wattveil/wattveil/bill"
 	"github.com/wattveil/wattveil/reconcile"
 	"github.com/wattveil/wattveil/tariff"
 	"github.com/wattveil/wattveil/utility/api"
@@ -47,6 +50,11 @@ func (r *billingRig) shows() {
 	if text, code := r.try("utility", "bill", "show", id, "--period", "2018-10", "--dir", "utility"); code != 1 || text != "wattveil: no bill of meter "+id+" is kept for that\n" {
 		r.Errorf("show of a month without a bill: exit code %d, %s", code, text)
 	}
+	var shown api.MeterBill
+	rigMust(r, json.Unmarshal([]byte(r.do("utility", "bill", "show", id, "--json", "--dir", "utility")), &shown))
+	if d, err := bill.ParseDocument(shown.Proven); err != nil || d.JWS != shown.JWS || d.Proof == nil {
+		r.Errorf("show --json has no bill with its proof: %v", err)
+	}
 	if list := r.do("utility", "bill", "list", "--meter", id, "--json", "--dir", "utility"); strings.Count(list, "\n") != 1 || !strings.HasPrefix(list, `{"meter":"`+id+`"`) {
 		r.Errorf("list says %s", list)
 	}
@@ -83,9 +91,24 @@ func (r *billingRig) invoices() {
 		if r.read("invoices/"+name) != r.read("again/"+name) {
 			r.Errorf("%s is another file the second time", name)
 		}
+		if strings.HasSuffix(f, ".html") {
+			r.checkProof(name)
+		}
 		if strings.HasSuffix(f, ".html") && strings.HasPrefix(name, rigMeter(0).String()) && !strings.Contains(r.read("invoices/"+name), "José Łuczak\nWeg 1, Haus 2") {
 			r.Errorf("%s does not have the customer's name", name)
 		}
+	}
+}
+
+// checkProof reads the bill.json of an invoice.
+func (r *billingRig) checkProof(name string) {
+	r.Helper()
+	_, file, _ := strings.Cut(r.read("invoices/"+name), `href="data:application/json;base64,`)
+	file, _, _ = strings.Cut(file, `"`)
+	text, err := base64.StdEncoding.DecodeString(html.UnescapeString(file))
+	rigMust(r, err)
+	if d, err := bill.ParseDocument(text); err != nil || d.Proof == nil {
+		r.Errorf("bill.json of %s has no proof: %v", name, err)
 	}
 }
 

@@ -240,12 +240,16 @@ func (v *billInvoice) print(id wattveil.MeterID, b api.MeterBill, kept []api.Met
 		v.replaced.Add(1)
 		return nil
 	}
+	document, err := bill.ParseDocument(b.Proven)
+	if err != nil {
+		return fmt.Errorf("bill of meter %s: %w", b.Meter, err)
+	}
 	customer := v.customers[id]
 	if v.customers != nil && customer == nil {
 		v.nameless.Add(1)
 	}
 	made := invoice.Invoice{
-		Bill: *b.Document, Document: bill.Document{JWS: b.JWS, Salt: b.Salt}, Meter: id, Sender: v.sender, Customer: customer, Earlier: earlier, URL: v.page,
+		Bill: *b.Document, Document: document, Meter: id, Sender: v.sender, Customer: customer, Earlier: earlier, URL: v.page,
 	}
 	for _, format := range v.formats {
 		if err := v.write(&made, format); err != nil {

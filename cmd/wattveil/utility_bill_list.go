@@ -94,7 +94,8 @@ func (p *party) newBillList() *cobra.Command {
 		Use:   "list",
 		Short: "List the bills that are kept",
 		Long: `List the bills that are kept, by the start of their period. --period chooses
-those whose period begins in it, by the clock of the bill's tariff.`,
+those whose period begins in it, by the clock of the bill's tariff. A correction
+comes after the bill that it replaces.`,
 		Example: `  wattveil utility bill list --dir utility
   wattveil utility bill list --period 2018-11 --json --dir utility`,
 		Args: cobra.NoArgs,
@@ -105,16 +106,20 @@ those whose period begins in it, by the clock of the bill's tariff.`,
 	f.StringVar(&q.meter, "meter", "", "bills of this `meter`")
 	f.BoolVar(&q.asJSON, "json", false, "print JSON, one bill a line")
 	cmd.RunE = p.ask(p.utilityClient, func(ctx context.Context, c *operator.Client, w io.Writer) error {
-		rows := [][]string{{"METER", "TARIFF", "FROM", "TO", "TOTAL"}}
+		rows := [][]string{{"METER", "TARIFF", "FROM", "TO", "TOTAL", ""}}
 		err := q.each(ctx, c, func(b api.MeterBill) error {
 			if q.asJSON {
 				return printLine(w, b)
+			}
+			kind := ""
+			if b.Correction {
+				kind = "correction"
 			}
 			total := "not valid: " + b.Class
 			if b.Document != nil {
 				total = b.Document.Total + " " + b.Document.Currency
 			}
-			rows = append(rows, []string{b.Meter, b.Tariff, moment(b.From), moment(b.To), total})
+			rows = append(rows, []string{b.Meter, b.Tariff, moment(b.From), moment(b.To), total, kind})
 			return nil
 		})
 		if err != nil || q.asJSON {
@@ -131,7 +136,8 @@ func (p *party) newBillShow() *cobra.Command {
 		Use:   "show METER",
 		Short: "Show the bills of a meter with their lines",
 		Long: `Show the bills of a meter that are kept, with their lines. --json prints each as
-the TTP signed it, with the salt that ties it to the meter's pseudonym.`,
+the TTP signed it, with the salt that ties it to the meter's pseudonym, and as a
+document with the proof that it is in the TTP's log (spec/billing.md).`,
 		Example: "  wattveil utility bill show 0f3a5c7e91b2d4f6 --period 2018-11 --dir utility",
 		Args:    oneName("METER"),
 	}

@@ -22,7 +22,7 @@ import (
 
 // billRun is the command that asks for the bills of a period.
 type billRun struct {
-	period, tariff, meters         string
+	period, tariff, ends, meters   string
 	jsonFile, csvFile, refusedFile string
 
 	client   *operator.Client
@@ -100,7 +100,7 @@ func (r *billRun) each(ctx context.Context, what billed, meters []string, do fun
 			}
 			group.Go(func() error {
 				var list api.BillList
-				body := api.RunBills{Tariff: what.tariff, From: what.from, To: what.to, Meters: part}
+				body := api.RunBills{Tariff: what.tariff, From: what.from, To: what.to, Meters: part, Ends: r.ends}
 				if err := r.client.Do(ctx, http.MethodPost, "/v1/bills/run", body, &list); err != nil {
 					return err
 				}
@@ -138,6 +138,7 @@ func billBar(out io.Writer, what string, n int) *progressbar.ProgressBar {
 // billSum counts what a run came to.
 type billSum struct {
 	bills, kept, without int
+	corrections          int
 	reasons              []refusals
 }
 
@@ -152,6 +153,10 @@ type refusals struct {
 func (r *refusals) name() string { return strings.TrimSpace(r.class + " " + r.rule) }
 
 func (s *billSum) add(b api.MeterBill) {
+	if b.Correction && b.Class == "" {
+		s.corrections++
+		return
+	}
 	s.bills++
 	if b.Class == "" {
 		return
@@ -169,6 +174,9 @@ func (s *billSum) add(b api.MeterBill) {
 // some are missing.
 func (s *billSum) print(out io.Writer) error {
 	fmt.Fprintf(out, "%d of %d bills verified and kept, %d of them before this run\n", s.bills-s.without, s.bills, s.kept)
+	if s.corrections > 0 {
+		fmt.Fprintf(out, "%d corrections of earlier bills came with them\n", s.corrections)
+	}
 	if s.without == 0 {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -21,6 +22,11 @@ import (
 type shelf []string
 
 func (s shelf) client(t *testing.T) *operator.Client {
+	t.Helper()
+	return operator.Local(s.handler(t))
+}
+
+func (s shelf) handler(t *testing.T) http.Handler {
 	t.Helper()
 	var list []api.Tariff
 	for _, text := range s {
@@ -40,7 +46,7 @@ func (s shelf) client(t *testing.T) *operator.Client {
 			}
 		}
 	})
-	return operator.Local(mux)
+	return mux
 }
 
 func termsFor(id, zone, more string) string {
@@ -114,7 +120,7 @@ func TestBillSum(t *testing.T) {
 	sum := billSum{kept: 1}
 	for i, b := range []api.MeterBill{
 		{}, {Class: "gate", Rule: "reveal", Reason: "gate: reveal"}, {Class: "gate", Rule: "overlap", Reason: "gate: overlap"},
-		{Class: "incomplete", Reason: "bill of a:\nincomplete"}, {Class: "gate", Rule: "reveal", Reason: "gate: reveal"},
+		{Class: "incomplete", Reason: "bill of a:\nincomplete"}, {Class: "gate", Rule: "reveal", Reason: "gate: reveal"}, {Correction: true},
 	} {
 		b.Meter = fmt.Sprint("meter", i)
 		sum.add(b)
@@ -122,6 +128,7 @@ func TestBillSum(t *testing.T) {
 	var out strings.Builder
 	err := sum.print(&out)
 	want := `1 of 5 bills verified and kept, 1 of them before this run
+1 corrections of earlier bills came with them
 BILLS  WHY           SUCH AS
 2      gate reveal   meter1: gate: reveal
 1      gate overlap  meter2: gate: overlap
@@ -129,6 +136,64 @@ BILLS  WHY           SUCH AS
 `
 	if out.String() != want || !errors.As(err, new(found)) || err.Error() != "4 of 5 bills are missing" {
 		t.Errorf("%v\n%swant\n%s", err, out.String(), want)
+	}
+}
+
+// A correction that came with a bill has rows of its own after it, and is not a
+// bill of the period. What ends is told.
+func TestBillRunCorrections(t *testing.T) {
+	document := func(from, corrects string) *bill.Bill {
+		return &bill.Bill{Tariff: "old", From: from, Corrects: corrects, Total: "1.00"}
+	}
+	before := bill.HashOf("before").String()
+	shelf := shelf{termsFor("old", "Europe/Zurich", `"valid_from":"2018-01-01"`)}
+	mux := http.NewServeMux()
+	mux.Handle("/", shelf.handler(t))
+	mux.HandleFunc("POST /v1/bills/run", func(w http.ResponseWriter, r *http.Request) {
+		var in api.RunBills
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Ends != "tenancy" || len(in.Meters) != 2 {
+			t.Errorf("request %+v, %v", in, err)
+		}
+		_ = json.NewEncoder(w).Encode(api.BillList{Bills: []api.MeterBill{
+			{Meter: in.Meters[0], JWS: "of.the.period", Document: document("2018-11-01T00:00:00+01:00", "")},
+			{Meter: in.Meters[0], JWS: "of.the.other", Correction: true, Document: document("2018-10-01T00:00:00+02:00", before)},
+			{Meter: in.Meters[1], Class: "gate", Rule: "short", Reason: "too short"},
+		}})
+	})
+	dir := t.TempDir()
+	var out strings.Builder
+	r := billRun{
+		period: "2018-11-01/2018-11-05", ends: "tenancy", meters: "-", client: operator.Local(mux), out: &out, err: io.Discard,
+		jsonFile: filepath.Join(dir, "bills.jsonl"), csvFile: filepath.Join(dir, "lines.csv"), refusedFile: filepath.Join(dir, "refused.txt"),
+	}
+	err := r.run(t.Context(), strings.NewReader("0f3a5c7e91b2d4f6\n0f3a5c7e91b2d4f7\n"))
+	if want := "1 of 2 bills are missing"; !errors.As(err, new(found)) || err.Error() != want {
+		t.Errorf("the run ends with %v, want %s", err, want)
+	}
+	if want := "1 of 2 bills verified and kept, 0 of them before this run\n1 corrections of earlier bills came with them\n"; !strings.HasPrefix(out.String(), want) {
+		t.Errorf("the run says\n%s, want\n%s", out.String(), want)
+	}
+	for path, want := range map[string][]string{
+		r.jsonFile: {`"jws":"of.the.period"`, `"jws":"of.the.other","bill":`, `"class":"gate","rule":"short"`},
+		r.csvFile: {
+			"bill,corrects,meter,", bill.HashOf("of.the.period").String() + ",,0f3a5c7e91b2d4f6,old,2018-11-01",
+			bill.HashOf("of.the.other").String() + "," + before + ",0f3a5c7e91b2d4f6,old,2018-10-01",
+		},
+		r.refusedFile: {"# Meters without a bill.", "# gate short: too short", "0f3a5c7e91b2d4f7"},
+	} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimRight(string(text), "\n"), "\n")
+		if len(lines) != len(want) {
+			t.Fatalf("%s has %d lines, want %d:\n%s", filepath.Base(path), len(lines), len(want), text)
+		}
+		for i, w := range want {
+			if !strings.Contains(lines[i], w) {
+				t.Errorf("%s: line %d is %s, want in it %s", filepath.Base(path), i+1, lines[i], w)
+			}
+		}
 	}
 }
 

@@ -38,6 +38,7 @@ type RunBills struct {
 	From   time.Time `json:"from"`
 	To     time.Time `json:"to" doc:"exclusive"`
 	Meters []string  `json:"meters" minItems:"1" maxItems:"500" doc:"ID_SM"`
+	Ends   string    `json:"ends,omitempty" enum:"tariff,tenancy" doc:"what ends with the period, which may be short then. It binds: no later bill of it is made"`
 }
 
 // MeterBill is a meter's verified bill, or why there is none.
@@ -53,12 +54,13 @@ type MeterBill struct {
 	JWS       string     `json:"jws,omitempty" doc:"as the TTP signed it"`
 	Salt      string     `json:"salt,omitempty" doc:"with which anyone can tell that the bill is of this pseudonym"`
 	Document  *bill.Bill `json:"bill,omitempty" doc:"what was signed"`
-	// Correction: it replaces the bill of the same meter, tariff and period.
-	Correction bool            `json:"correction,omitempty" doc:"it replaces the bill with the same names"`
+
+	Correction bool            `json:"correction,omitempty" doc:"it replaces the bill of the same pseudonym, tariff and period"`
 	Proven     json.RawMessage `json:"document,omitempty" doc:"the bill with the proof that the TTP's log has it, for wattveil bill verify"`
 }
 
-// BillList is bills in the order that was asked for.
+// BillList is bills in the order that was asked for. In that of a run, a
+// correction follows the bill that it came with.
 type BillList struct {
 	Bills []MeterBill `json:"bills"`
 	Kept  int         `json:"kept,omitempty" doc:"of a run: how many were here before it"`
@@ -135,7 +137,7 @@ func (a *api) runBills(ctx context.Context, in *struct{ Body RunBills }) (*outpu
 	if !r.From.Before(r.To) {
 		return nil, refused(fmt.Errorf("the period from %s to %s is empty", r.From.Format(time.RFC3339), r.To.Format(time.RFC3339)))
 	}
-	run := billRun{api: a, tariff: r.Tariff, to: r.To, keys: verifier{a.cfg.Utility, make(map[string]bill.KeySet)}}
+	run := billRun{api: a, tariff: r.Tariff, to: r.To, ends: utility.EndsWith(r.Ends), keys: verifier{a.cfg.Utility, make(map[string]bill.KeySet)}}
 	named := make(map[string]bool)
 	for _, name := range r.Meters {
 		if named[name] {
@@ -143,13 +145,13 @@ func (a *api) runBills(ctx context.Context, in *struct{ Body RunBills }) (*outpu
 		}
 		named[name] = true
 		if err := run.add(ctx, name, r.From, r.To); err != nil {
-			run.out = append(run.out, failed(name, err))
+			run.out = append(run.out, []MeterBill{failed(name, err)})
 		}
 	}
 	if err := run.ask(ctx); err != nil {
 		return nil, refused(err)
 	}
-	return answer(BillList{Bills: run.out, Kept: run.kept}), nil
+	return answer(BillList{Bills: slices.Concat(run.out...), Kept: run.kept}), nil
 }
 
 // billRun is a run on its way.
@@ -157,10 +159,11 @@ type billRun struct {
 	api    *api
 	tariff string
 	to     time.Time
+	ends   utility.EndsWith
 	keys   verifier
-	out    []MeterBill
-	kept   int        // of out, from an earlier run
-	open   []openBill // that are not here already
+	out    [][]MeterBill // a bill, and the correction that came with it
+	kept   int           // of out, from an earlier run
+	open   []openBill    // that are not here already
 }
 
 // openBill is a bill to ask for, and where it goes.
@@ -186,18 +189,18 @@ func (r *billRun) add(ctx context.Context, name string, from, to time.Time) erro
 		return err
 	}
 	for _, t := range tenancies {
-		kept, found, err := r.api.cfg.Utility.KeptBill(ctx, t.Pseudonym, r.tariff, t.From, t.To)
-		switch {
-		case err != nil:
+		kept, err := r.api.cfg.Utility.KeptBills(ctx, t.Pseudonym, r.tariff, t.From, t.To)
+		if err != nil {
 			return err
-		case found:
-			r.kept++
-			r.out = append(r.out, r.keys.describe(ctx, kept))
-		default:
-			r.open = append(r.open, openBill{t, len(r.out)})
-			from, to := t.From.UTC(), t.To.UTC()
-			r.out = append(r.out, MeterBill{Meter: name, Pseudonym: t.Pseudonym.String(), Tariff: r.tariff, From: &from, To: &to})
 		}
+		if len(kept) > 0 {
+			r.kept++
+			r.out = append(r.out, r.keys.describeAll(ctx, kept))
+			continue
+		}
+		r.open = append(r.open, openBill{t, len(r.out)})
+		from, to := t.From.UTC(), t.To.UTC()
+		r.out = append(r.out, []MeterBill{{Meter: name, Pseudonym: t.Pseudonym.String(), Tariff: r.tariff, From: &from, To: &to}})
 	}
 	return nil
 }
@@ -207,7 +210,7 @@ func (r *billRun) ask(ctx context.Context) error {
 	var order []period
 	byPeriod := make(map[period][]openBill)
 	for _, b := range r.open {
-		p := period{from: b.From.Unix(), to: b.To.Unix()}
+		p := period{from: b.From.Unix(), to: b.To.Unix(), ends: r.ends}
 		if b.To.Before(r.to) { // the tenant moved out: the bill may be short
 			p.ends = utility.EndsTenancy
 		}
@@ -229,18 +232,28 @@ func (r *billRun) ask(ctx context.Context) error {
 			return err
 		}
 		for _, b := range billed {
-			o := &r.out[place[b.Pseudonym]]
-			if b.Err != nil {
-				o.fail(b.Err)
-				o.Rule = b.Rule
-				continue
-			}
-			document := b.Bill
-			o.JWS, o.Salt, o.Document = b.JWS, b.Salt.String(), &document
-			if o.Proven, err = b.Document.Text(); err != nil {
+			if err := r.fill(ctx, &r.out[place[b.Pseudonym]], &b); err != nil {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// fill completes what there is of an open bill with what came of it.
+func (r *billRun) fill(ctx context.Context, out *[]MeterBill, b *utility.Billed) (err error) {
+	o := &(*out)[0]
+	if b.Err != nil {
+		o.fail(b.Err)
+		o.Rule = b.Rule
+		return nil
+	}
+	o.JWS, o.Salt, o.Document = b.JWS, b.Salt.String(), &b.Bill
+	if o.Proven, err = b.Document.Text(); err != nil {
+		return err
+	}
+	if b.Correction != nil {
+		*out = append(*out, r.keys.describe(ctx, *b.Correction))
 	}
 	return nil
 }
@@ -263,17 +276,25 @@ type verifier struct {
 	keys    map[string]bill.KeySet // by TTP
 }
 
+func (v *verifier) describeAll(ctx context.Context, kept []utility.KeptBill) []MeterBill {
+	out := make([]MeterBill, len(kept))
+	for i, k := range kept {
+		out[i] = v.describe(ctx, k)
+	}
+	return out
+}
+
 func (v *verifier) describe(ctx context.Context, k utility.KeptBill) MeterBill {
 	from, to := k.From.UTC(), k.To.UTC()
 	out := MeterBill{
-		Meter: k.Meter.String(), Pseudonym: k.Pseudonym.String(), Tariff: k.Tariff, From: &from, To: &to,
+		Meter: k.Meter.String(), Pseudonym: k.Pseudonym.String(), Tariff: k.Tariff, From: &from, To: &to, Correction: k.Correction,
 	}
 	document, err := v.verify(ctx, k)
 	if err != nil {
 		out.fail(fmt.Errorf("bill that was kept: %w", err))
 		return out
 	}
-	out.JWS, out.Salt, out.Document, out.Correction = k.JWS, k.Salt.String(), document, k.Correction
+	out.JWS, out.Salt, out.Document = k.JWS, k.Salt.String(), document
 	if out.Proven, err = k.Document.Text(); err != nil {
 		out.fail(fmt.Errorf("bill that was kept: %w", err))
 	}
@@ -316,12 +337,8 @@ func (a *api) listBills(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, broken(err)
 	}
-	out := BillList{Bills: make([]MeterBill, len(list))}
 	v := verifier{a.cfg.Utility, make(map[string]bill.KeySet)}
-	for i, k := range list {
-		out.Bills[i] = v.describe(ctx, k)
-	}
-	return answer(out), nil
+	return answer(BillList{Bills: v.describeAll(ctx, list)}), nil
 }
 
 func (a *api) billKeys(ctx context.Context, in *struct {
