@@ -264,11 +264,56 @@ func checkpointKeys(t *testing.T, r *rig) *witness {
 func (w *witness) cosign(t *testing.T, a wire.BillsAnswer) string {
 	t.Helper()
 	if w.cosigned == "" {
-		text, err := w.Cosign([]byte(a.Checkpoint), 0, a.Consistency)
+		size, err := w.Size() // which the request told
+		must(t, err)
+		text, err := w.Cosign([]byte(a.Checkpoint), size, a.Consistency)
 		must(t, err)
 		w.cosigned = string(text)
 	}
 	return w.cosigned
+}
+
+// A utility whose witness went on meanwhile asks for newer proofs.
+func TestNewerProofs(t *testing.T) {
+	r := newRig(t, nil)
+	c := r.company("north.example")
+	must(t, c.putTariffNow(tariffOf("plain", `{"all":{"import":"0.25"}}`, "")))
+	feb, mar, apr := date(2026, 2, 1), date(2026, 3, 1), date(2026, 4, 1)
+	m := c.ledger(1, 3600, feb.AddDate(0, 0, -1).Unix())
+	m.read(date(2026, 4, 2), nil)
+	r.at(date(2026, 4, 2))
+	first, err := c.ask(wire.BillsRequest{Tariff: "plain", From: feb, To: mar, Meters: []string{m.id()}})
+	must(t, err)
+	w := checkpointKeys(t, r)
+	w.cosign(t, first)
+	_, err = c.ask(wire.BillsRequest{Tariff: "plain", From: mar, To: apr, Meters: []string{m.id()}})
+	must(t, err)
+	ask := func(places ...uint64) (out wire.ProofsAnswer, err error) {
+		body, err := json.Marshal(wire.ProofsRequest{LogSize: 1, Places: places})
+		must(t, err)
+		answer, err := r.handleProofs(t.Context(), c.number, body)
+		if err == nil {
+			must(t, json.Unmarshal(answer, &out))
+		}
+		return out, err
+	}
+	newer, err := ask(first.Bills[0].Index)
+	must(t, err)
+	cosigned, err := w.Cosign([]byte(newer.Checkpoint), 1, newer.Consistency)
+	must(t, err)
+	salt, err := bill.ParseSalt(first.Bills[0].Salt)
+	must(t, err)
+	proof := transparency.Proof{Index: first.Bills[0].Index, Hashes: newer.Hashes[0], Checkpoint: string(cosigned)}
+	must(t, proof.Verify(transparency.Entry(bill.EntryOf(first.Bills[0].JWS, salt)), w.Keys))
+	if size, err := w.Size(); err != nil || size != 2 {
+		t.Errorf("the newest checkpoint has %d entries, %v", size, err)
+	}
+	if _, err := ask(0, 2); classOf(err) != wire.Malformed || !strings.Contains(err.Error(), "place 2 is not in the log, which has 2 entries") {
+		t.Errorf("a place beyond the log: %v", err)
+	}
+	if _, err := ask(make([]uint64, maxPlacesPerRequest+1)...); classOf(err) != wire.Malformed {
+		t.Errorf("too many places: %v", err)
+	}
 }
 
 // The cosigned checkpoint comes back for consumers: from the utility's witness

@@ -3,6 +3,7 @@ package ttp
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -113,6 +114,32 @@ func (t *TTP) prove(ctx context.Context, size uint64, kept []*keptBill, out map[
 		out[k] = wire.LoggedBill{JWS: k.jws, Salt: k.salt.String(), Index: places[i], Hashes: paths[i]}
 	}
 	return nil
+}
+
+// handleProofs proves what is in the log under its newest checkpoint, for a
+// utility that has cosigned another one since its bills were answered.
+func (t *TTP) handleProofs(ctx context.Context, _ wattveil.UCNumber, body []byte) ([]byte, error) {
+	var in wire.ProofsRequest
+	if err := decode("proofs", body, &in); err != nil {
+		return nil, err
+	}
+	if len(in.Places) > maxPlacesPerRequest {
+		return nil, fmt.Errorf("%w: %d places in one request, at most %d", wire.Malformed, len(in.Places), maxPlacesPerRequest)
+	}
+	checkpoint, err := t.log.Checkpoint(ctx, in.LogSize)
+	if err != nil {
+		return nil, err
+	}
+	for _, place := range in.Places {
+		if place >= checkpoint.Size {
+			return nil, fmt.Errorf("%w: place %d is not in the log, which has %d entries", wire.Malformed, place, checkpoint.Size)
+		}
+	}
+	out := wire.ProofsAnswer{Checkpoint: checkpoint.Text, Consistency: checkpoint.Consistency}
+	if out.Hashes, err = t.log.Inclusion(ctx, checkpoint.Size, in.Places); err != nil {
+		return nil, err
+	}
+	return json.Marshal(out)
 }
 
 // handleCheckpoint takes a checkpoint back that the utility has cosigned, for

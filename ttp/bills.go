@@ -25,7 +25,10 @@ import (
 //
 // A stop on the way loses nothing: what is durable is given again.
 
-const maxBillsPerRequest = 1000
+const (
+	maxBillsPerRequest  = 1000
+	maxPlacesPerRequest = 2 * maxBillsPerRequest // each with a correction
+)
 
 // draft is one meter's bill in the making, or why there is none.
 type draft struct {

@@ -228,6 +228,7 @@ func (t *TTP) routes() {
 		"PUT /v1/tariffs":    t.handleTariff,
 		"PUT /v1/series":     t.handleSeries,
 		"POST /v1/bills":     t.handleBills,
+		"POST /v1/proofs":    t.handleProofs,
 		"PUT /v1/checkpoint": t.handleCheckpoint,
 		"GET /v1/bill-keys":  t.handleBillKeys,
 	} {

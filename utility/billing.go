@@ -206,7 +206,7 @@ func (u *Utility) runChunks(ctx context.Context, run *billRun, chunks [][]wattve
 		var checkpoint logged
 		if answer.Checkpoint != "" {
 			var err error
-			if checkpoint, err = u.cosignInTurn(ctx, run, chunk, &answer); err != nil {
+			if checkpoint, err = u.cosignInTurn(ctx, run, &answer); err != nil {
 				return out, err
 			}
 			cosigned = checkpoint.note
@@ -253,43 +253,52 @@ func (u *Utility) askBills(ctx context.Context, run *billRun, meters []wattveil.
 
 // cosignInTurn cosigns the checkpoint of an answer. If that of another run was
 // cosigned since the request was made, neither is known to continue the other.
-// The TTP is asked again then, for the bills that it has made, under a
-// checkpoint that continues the cosigned one; no other run gets in between.
-func (u *Utility) cosignInTurn(ctx context.Context, run *billRun, meters []wattveil.Pseudonym, a *billsAnswer) (logged, error) {
+// Newer proofs take the place of the answer's then; no other run gets in
+// between.
+func (u *Utility) cosignInTurn(ctx context.Context, run *billRun, a *billsAnswer) (logged, error) {
 	run.ttp.turn.Lock()
 	defer run.ttp.turn.Unlock()
 	checkpoint, err := u.cosign(ctx, run, a)
 	if !errors.Is(err, transparency.ErrOvertaken) {
 		return checkpoint, err
 	}
-	if err := u.askAgain(ctx, run, meters, a); err != nil {
+	if err := u.renewProofs(ctx, run, a); err != nil {
 		return logged{}, err
 	}
 	return u.cosign(ctx, run, a)
 }
 
-// askAgain asks for the bills in an answer once more, for newer proofs. They
-// are the same bills, and where they were in the log.
-func (u *Utility) askAgain(ctx context.Context, run *billRun, meters []wattveil.Pseudonym, a *billsAnswer) error {
-	var made []wattveil.Pseudonym
-	var places []int
+// renewProofs asks for proofs of the bills in an answer, at the places that it
+// names, under a checkpoint that continues the one cosigned last.
+func (u *Utility) renewProofs(ctx context.Context, run *billRun, a *billsAnswer) (err error) {
+	var bills []*wire.LoggedBill
+	var request wire.ProofsRequest
+	add := func(b *wire.LoggedBill) {
+		bills, request.Places = append(bills, b), append(request.Places, b.Index)
+	}
 	for i := range a.Bills {
-		if a.Bills[i].Class == "" {
-			made, places = append(made, meters[i]), append(places, i)
+		if a.Bills[i].Class != "" {
+			continue
+		}
+		add(&a.Bills[i].LoggedBill)
+		if c := a.Bills[i].Correction; c != nil {
+			add(&c.LoggedBill)
 		}
 	}
-	again := u.askBills(ctx, run, made)
-	if again.err != nil {
-		return again.err
+	if request.LogSize, err = run.witness.Size(); err != nil {
+		return err
 	}
-	for i, place := range places {
-		before, now := &a.Bills[place], &again.Bills[i]
-		if now.Class == "" && (now.JWS != before.JWS || now.Index != before.Index) {
-			return fmt.Errorf("bill of %v: %w: it is another one, or at another place in the log, when it is asked for again", made[i], wire.Rebound)
-		}
-		*before = *now
+	var newer wire.ProofsAnswer
+	if err := u.ask(ctx, run.ttp, "POST", "/v1/proofs", request, &newer); err != nil {
+		return err
 	}
-	a.Checkpoint, a.Consistency, a.since = again.Checkpoint, again.Consistency, again.since
+	if len(newer.Hashes) != len(bills) {
+		return fmt.Errorf("%d proofs of the TTP for %d bills", len(newer.Hashes), len(bills))
+	}
+	for i, b := range bills {
+		b.Hashes = newer.Hashes[i]
+	}
+	a.Checkpoint, a.Consistency, a.since = newer.Checkpoint, newer.Consistency, request.LogSize
 	return nil
 }
 

@@ -157,8 +157,8 @@ func overtaken(t *testing.T, r *rig, meters []wattveil.Pseudonym, between func()
 	return o.billed, o.err
 }
 
-// A run whose checkpoint is older than the one cosigned since asks again for
-// the bills that there are, and has them under the newer one.
+// A run whose checkpoint is older than the one cosigned since asks for newer
+// proofs of the bills that there are.
 func TestRunsOverlap(t *testing.T) {
 	r, meters := billing(t, 4)
 	biller(r, func(i int, _ *bill.Bill, a *wire.BillAnswer, _ **bill.SigningKey) {
@@ -182,43 +182,45 @@ func TestRunsOverlap(t *testing.T) {
 		must(t, err)
 		must(t, transparency.Proof(*b.Document.Proof).Verify(transparency.Entry(entry), keys))
 	}
-	requests := r.ttp.to("/v1/bills")
-	var again wire.BillsRequest
-	must(t, json.Unmarshal(requests[len(requests)-1], &again))
-	if len(requests) != 3 || again.LogSize != 3 || len(again.Meters) != 2 {
-		t.Errorf("%d requests, the last for %d meters since %d entries", len(requests), len(again.Meters), again.LogSize)
+	requests := r.ttp.to("/v1/proofs")
+	var again wire.ProofsRequest
+	must(t, json.Unmarshal(requests[0], &again))
+	if len(requests) != 1 || again.LogSize != 3 || len(again.Places) != 2 {
+		t.Errorf("%d requests, for %d places since %d entries", len(requests), len(again.Places), again.LogSize)
 	}
 	if n := r.count("bills"); n != 3 {
 		t.Errorf("%d bills are kept", n)
 	}
-	// All of them are in the log: the checkpoint is the same, and nothing is asked twice.
-	if got, err = overtaken(t, r, []wattveil.Pseudonym{meters[0], meters[1], meters[3]}, nil); err != nil || got[0].Err != nil || len(r.ttp.to("/v1/bills")) != 5 {
-		t.Errorf("the same runs again: %v, %v, %d requests", got, err, len(r.ttp.to("/v1/bills")))
+	// All of them are in the log: the checkpoint is the same, and proves both.
+	if got, err = overtaken(t, r, []wattveil.Pseudonym{meters[0], meters[1], meters[3]}, nil); err != nil || got[0].Err != nil || len(r.ttp.to("/v1/proofs")) != 1 {
+		t.Errorf("the same runs again: %v, %v, %d requests for proofs", got, err, len(r.ttp.to("/v1/proofs")))
 	}
 }
 
-// A TTP that uses the overlap to show another log, or another bill, is caught.
+// A TTP that uses the overlap to show another log is caught.
 func TestTwoLogsWhileRunsOverlap(t *testing.T) {
 	for name, c := range map[string]struct {
-		spoil    func(*wire.BillsAnswer)
+		distort  func(*wire.ProofsAnswer)
 		want     error
 		evidence int
 	}{
-		"another log":     {func(a *wire.BillsAnswer) { a.Consistency = [][]byte{make([]byte, 32)} }, transparency.ErrInconsistent, 1},
-		"no checkpoint":   {func(a *wire.BillsAnswer) { a.Checkpoint = "" }, transparency.ErrCheckpoint, 0},
-		"another place":   {func(a *wire.BillsAnswer) { a.Bills[0].Index++ }, wire.Rebound, 0},
-		"another bill":    {func(a *wire.BillsAnswer) { a.Bills[0].JWS += "A" }, wire.Rebound, 0},
-		"a bill too many": {func(a *wire.BillsAnswer) { a.Bills = append(a.Bills, a.Bills[0]) }, nil, 0},
-		"a bill too few":  {func(a *wire.BillsAnswer) { a.Bills = nil }, nil, 0},
+		"another log":      {func(a *wire.ProofsAnswer) { a.Consistency = [][]byte{make([]byte, 32)} }, transparency.ErrInconsistent, 1},
+		"no checkpoint":    {func(a *wire.ProofsAnswer) { a.Checkpoint = "" }, transparency.ErrCheckpoint, 0},
+		"another path":     {func(a *wire.ProofsAnswer) { a.Hashes[0][0][0] ^= 1 }, transparency.ErrNotIncluded, 0},
+		"a proof too many": {func(a *wire.ProofsAnswer) { a.Hashes = append(a.Hashes, a.Hashes[0]) }, nil, 0},
+		"a proof too few":  {func(a *wire.ProofsAnswer) { a.Hashes = nil }, nil, 0},
 	} {
 		r, meters := billing(t, 3)
 		_, err := r.run(meters[0]) // a proof is needed from here on
 		must(t, err)
-		_, err = overtaken(t, r, []wattveil.Pseudonym{meters[1], meters[2]}, func() {
+		got, err := overtaken(t, r, []wattveil.Pseudonym{meters[1], meters[2]}, func() {
 			_, err := r.ttp.log.Add(t.Context(), []transparency.Entry{{1}}) // another utility's
 			must(t, err)
-			r.ttp.set(func(f *fakeTTP) { f.spoil = c.spoil })
+			r.ttp.set(func(f *fakeTTP) { f.distort = c.distort })
 		})
+		for _, b := range got {
+			err = errors.Join(err, b.Err)
+		}
 		if err == nil || c.want != nil && !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
 		}

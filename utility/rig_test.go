@@ -306,7 +306,8 @@ type fakeTTP struct {
 	refuse   func(signed []byte) wire.Class                 // of statements
 	bills    func(wire.BillsRequest) wire.BillsAnswer
 	spoil    func(*wire.BillsAnswer) // what was logged
-	after    func(path string)       // before an answer is given
+	distort  func(*wire.ProofsAnswer)
+	after    func(path string) // before an answer is given
 	told     wire.Enrolment
 	keys     []wire.EnrolmentKey
 	enrolled [][]byte
@@ -401,6 +402,25 @@ func (f *fakeTTP) logBills(since uint64, a *wire.BillsAnswer) error {
 	return nil
 }
 
+func (f *fakeTTP) answerProofs(body []byte) ([]byte, error) {
+	var in wire.ProofsRequest
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, err
+	}
+	checkpoint, err := f.log.Checkpoint(context.Background(), in.LogSize)
+	if err != nil {
+		return nil, err
+	}
+	out := wire.ProofsAnswer{Checkpoint: checkpoint.Text, Consistency: checkpoint.Consistency}
+	if out.Hashes, err = f.log.Inclusion(context.Background(), checkpoint.Size, in.Places); err != nil {
+		return nil, err
+	}
+	if f.distort != nil {
+		f.distort(&out)
+	}
+	return json.Marshal(out)
+}
+
 // set changes what the TTP does.
 func (f *fakeTTP) set(change func(*fakeTTP)) {
 	f.mu.Lock()
@@ -484,6 +504,8 @@ func (f *fakeTTP) answer(route string, body []byte) ([]byte, error) {
 		return f.answerExchanges(body)
 	case "PUT /v1/tariffs", "PUT /v1/series":
 		return nil, nil
+	case "POST /v1/proofs":
+		return f.answerProofs(body)
 	case "PUT /v1/checkpoint":
 		var in wire.CosignedCheckpoint
 		return nil, json.Unmarshal(body, &in)

@@ -56,6 +56,18 @@ type (
 		LoggedBill
 	}
 
+	// ProofsRequest is the body of POST /v1/proofs: newer proofs of what is in
+	// the log.
+	ProofsRequest struct {
+		LogSize uint64   `json:"log_size,omitempty"` // of the checkpoint that the utility cosigned last
+		Places  []uint64 `json:"places"`             // of bills
+	}
+	// ProofsAnswer is its answer: an audit path for each place.
+	ProofsAnswer struct {
+		Checkpoint  string     `json:"checkpoint"`
+		Consistency [][]byte   `json:"consistency,omitempty"` // that it continues LogSize
+		Hashes      [][][]byte `json:"hashes"`
+	}
 	// CosignedCheckpoint is a checkpoint of the log that the utility's witness
 	// has cosigned, and the witness's verifier key.
 	CosignedCheckpoint struct {
