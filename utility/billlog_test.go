@@ -1,6 +1,7 @@
 package utility
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -29,6 +30,73 @@ func billing(t *testing.T, n int) (*rig, []wattveil.Pseudonym) {
 	}
 	biller(r, nil)
 	return r, meters
+}
+
+// logBills adds bills to the log of the TTP and proves them.
+func (f *fakeTTP) logBills(since uint64, a *wire.BillsAnswer) error {
+	var list []*wire.LoggedBill
+	for i := range a.Bills {
+		list = append(list, &a.Bills[i].LoggedBill)
+		if c := a.Bills[i].Correction; c != nil {
+			list = append(list, &c.LoggedBill)
+		}
+	}
+	ctx := context.Background()
+	var entries []transparency.Entry
+	of := make(map[*wire.LoggedBill]transparency.Entry)
+	for _, b := range list {
+		salt, err := bill.ParseSalt(b.Salt)
+		if err != nil || b.JWS == "" {
+			continue
+		}
+		of[b] = transparency.Entry(bill.EntryOf(b.JWS, salt))
+		if _, known := f.index[of[b]]; !known {
+			entries = append(entries, of[b])
+		}
+	}
+	places, err := f.log.Add(ctx, entries)
+	if err != nil {
+		return err
+	}
+	for i, e := range entries {
+		f.index[e] = places[i]
+	}
+	if len(f.index) == 0 {
+		return nil
+	}
+	checkpoint, err := f.log.Checkpoint(ctx, since)
+	if err != nil {
+		return err
+	}
+	a.Checkpoint, a.Consistency = checkpoint.Text, checkpoint.Consistency
+	for b, e := range of {
+		b.Index = f.index[e]
+		paths, err := f.log.Inclusion(ctx, checkpoint.Size, []uint64{b.Index})
+		if err != nil {
+			return err
+		}
+		b.Hashes = paths[0]
+	}
+	return nil
+}
+
+func (f *fakeTTP) answerProofs(body []byte) ([]byte, error) {
+	var in wire.ProofsRequest
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, err
+	}
+	checkpoint, err := f.log.Checkpoint(context.Background(), in.LogSize)
+	if err != nil {
+		return nil, err
+	}
+	out := wire.ProofsAnswer{Checkpoint: checkpoint.Text, Consistency: checkpoint.Consistency}
+	if out.Hashes, err = f.log.Inclusion(context.Background(), checkpoint.Size, in.Places); err != nil {
+		return nil, err
+	}
+	if f.distort != nil {
+		f.distort(&out)
+	}
+	return json.Marshal(out)
 }
 
 func (r *rig) run(meters ...wattveil.Pseudonym) ([]Billed, error) {
