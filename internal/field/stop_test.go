@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
+	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,6 +56,7 @@ func (f *Field) stopDuring(p *Process, g *gate, fleet, collector *Process) {
 	case <-time.After(patience):
 		f.t.Fatalf("no batch reaches %s", p.Name)
 	}
+	f.Until(p.Name+" has read what has passed", patience, g.drained)
 	before, stops := len(collector.Log()), strings.Count(p.Log(), "msg=stopping")
 	ended, err := p.Terminate()
 	if err != nil {
@@ -94,6 +98,7 @@ type gate struct {
 
 	mu   sync.Mutex
 	on   bool
+	from string        // where the request that has stopped comes from, as the server sees it
 	held chan struct{} // closed when a request has stopped
 	open chan struct{} // closed when it may go on
 }
@@ -150,24 +155,51 @@ func (g *gate) pass(client net.Conn) {
 	_, _ = io.Copy(server, reader(func(p []byte) (int, error) {
 		n, err := client.Read(p[:min(len(p), holdAfter/4)])
 		if request.Add(int64(n)) > holdAfter {
-			g.stop()
+			g.stop(server)
 		}
 		return n, err
 	}))
 }
 
 // stop keeps the rest of a request back, if the gate is armed.
-func (g *gate) stop() {
+func (g *gate) stop(server net.Conn) {
 	g.mu.Lock()
 	on, open := g.on, g.open
 	if on {
-		g.on = false
+		g.on, g.from = false, server.LocalAddr().String()
 		close(g.held)
 	}
 	g.mu.Unlock()
 	if on {
 		<-open
 	}
+}
+
+// drained tells whether the server has read what has passed of the request that
+// has stopped. A server that stops before it has begun to read closes the
+// connection as idle, and then no request was under way. Only Linux can tell.
+func (g *gate) drained() error {
+	table, err := os.ReadFile("/proc/net/tcp")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	client := netip.MustParseAddrPort(g.from)
+	g.mu.Unlock()
+	server := netip.MustParseAddrPort(g.server)
+	for line := range strings.Lines(string(table)) {
+		f := strings.Fields(line) // number, local address, remote address, state, send and receive queues, …
+		if len(f) > 4 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", server.Port())) && strings.HasSuffix(f[2], fmt.Sprintf(":%04X", client.Port())) {
+			if _, unread, _ := strings.Cut(f[4], ":"); strings.Trim(unread, "0") != "" {
+				return fmt.Errorf("%s bytes are not read (hexadecimal)", unread)
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no connection from %v to %v", client, server)
 }
 
 // reader is a Read method.
