@@ -179,9 +179,14 @@ func (p *played) logs(v view, party string) {
 func (p *played) files(t *testing.T, v view, party string) {
 	t.Helper()
 	root := filepath.Join(p.dir, party)
+	var engineLogs []string
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
+		}
+		if isEngineLog(path) {
+			engineLogs = append(engineLogs, path)
+			return nil
 		}
 		info, err := d.Info()
 		if err != nil {
@@ -205,6 +210,7 @@ func (p *played) files(t *testing.T, v view, party string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	v.engineLogs(t, "files "+party, root, engineLogs)
 }
 
 // database adds every table of a party's registry, row by row in the order in
