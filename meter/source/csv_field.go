@@ -148,7 +148,10 @@ func parseWall(s []byte) (wall int64, ok bool) {
 	n := 0
 	for i, c := range s {
 		switch want := pattern[i]; {
-		case want == 'd' && c >= '0' && c <= '9':
+		case want == 'd':
+			if c < '0' || c > '9' {
+				return 0, false
+			}
 			part[n] = part[n]*10 + int(c-'0')
 		case want == c, want == 'T' && c == ' ':
 			n++
