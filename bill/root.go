@@ -95,9 +95,12 @@ func (r *Intervals) Add(i wattveil.Interval, quality uint8) {
 	r.count++
 	// 5, 2, 5, 5 and 1 bytes, put together as two words and the rest.
 	start, imported, exported := uint64(i.Start), uint64(i.Import), uint64(i.Export)
-	r.buf = binary.BigEndian.AppendUint64(r.buf, start<<24|uint64(length)<<8|imported>>32)
-	r.buf = binary.BigEndian.AppendUint64(r.buf, imported<<32|exported>>8)
-	r.buf = append(r.buf, byte(exported), quality)
+	n := len(r.buf)
+	r.buf = slices.Grow(r.buf, intervalSize)[:n+intervalSize]
+	to := r.buf[n:]
+	binary.BigEndian.PutUint64(to[0:8], start<<24|uint64(length)<<8|imported>>32)
+	binary.BigEndian.PutUint64(to[8:16], imported<<32|exported>>8)
+	to[16], to[17] = byte(exported), quality
 }
 
 func (r *Intervals) refuse(i wattveil.Interval) {

@@ -96,6 +96,10 @@ type Store interface {
 	// meter and each damaged day. With any other error it returns nothing.
 	Read(ctx context.Context, m wattveil.Meter, from, to int64) (Folded, error)
 
+	// ReadInto is Read into the memory of what was read before, for whoever
+	// reads meter after meter: it replaces what into holds.
+	ReadInto(ctx context.Context, m wattveil.Meter, from, to int64, into *Folded) error
+
 	// Digests returns the distinct digests of the messages stored under a
 	// counter, the first durable one first, at most [MaxRivals]. Two or more
 	// mean that the meter used the counter twice.

@@ -6,9 +6,11 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"sync"
+	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/internal/registry"
@@ -132,17 +134,19 @@ const threeBands = `{"id":"three","currency":"CHF","timezone":"Europe/Zurich","v
 {"band":"high","days":["mon","tue","wed","thu","fri"],"from":"17:00","to":"22:00"}]},"standing":{"per_day":"0.30"},"tax_percent":"8.1"}`
 
 // BenchmarkBills makes a month's bills of quarters of an hour with three bands:
-// gated, signed, durable and logged, in requests of which several are under way
-// at once. It also gives the ratio to the signature alone.
+// gated, signed, durable and logged, in requests of which some are under way at
+// once, as in a billing run. BenchmarkBillSignature is the floor.
 func BenchmarkBills(b *testing.B) {
-	const days, requests, perRequest = 31, 4, 500
+	const days, requests, perRequest, atOnce = 31, 16, 500, 4
 	r := newRig(b, nil)
 	c := r.company("north.example")
 	must(b, c.putTariff(threeBands))
 	meters := c.fleet(requests * perRequest)
 	for i := range days + 2 {
-		if _, err := r.handleMessages(b.Context(), c.number, round(meters, i, 96)); err != nil {
-			b.Fatal(err)
+		for some := range slices.Chunk(meters, wire.MaxBatchMessages) {
+			if _, err := r.handleMessages(b.Context(), c.number, round(some, i, 96)); err != nil {
+				b.Fatal(err)
+			}
 		}
 	}
 	r.clock.add((days + 40) * day)
@@ -167,11 +171,15 @@ func BenchmarkBills(b *testing.B) {
 		}
 		b.StartTimer()
 		answers := make([][]byte, requests)
-		var all sync.WaitGroup
+		var all errgroup.Group
+		all.SetLimit(atOnce)
 		for k := range bodies {
-			all.Go(func() { answers[k], _ = r.handleBills(b.Context(), c.number, bodies[k]) })
+			all.Go(func() (err error) {
+				answers[k], err = r.handleBills(b.Context(), c.number, bodies[k])
+				return err
+			})
 		}
-		all.Wait()
+		must(b, all.Wait())
 		b.StopTimer()
 		for _, raw := range answers {
 			var out wire.BillsAnswer

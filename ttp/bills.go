@@ -157,18 +157,32 @@ func (r *billRun) make(ctx context.Context) error {
 		}
 		return r.keepAll(ctx, refusedAlready(fresh))
 	}
-	inParallel(len(fresh), func(from, to int) {
-		var w workspace
-		for _, d := range fresh[from:to] {
-			d.err = r.rate(ctx, &w, d)
-		}
-	})
+	if err := r.rateAll(ctx, fresh); err != nil {
+		return err
+	}
 	release, err := r.billTurns.take(ctx, r.uc)
 	if err != nil {
 		return err
 	}
 	defer release()
 	return r.settle(ctx, fresh)
+}
+
+// rateAll measures and prices. One request after the other has all processors:
+// so the first is settled, which waits for the disk, while the next is rated.
+func (r *billRun) rateAll(ctx context.Context, drafts []*draft) error {
+	release, err := r.ratingTurns.take(ctx, r.uc)
+	if err != nil {
+		return err
+	}
+	defer release()
+	inParallel(len(drafts), func(from, to int) {
+		var w workspace
+		for _, d := range drafts[from:to] {
+			d.err = r.rate(ctx, &w, d)
+		}
+	})
+	return nil
 }
 
 // rate measures and prices a meter's period.

@@ -32,6 +32,7 @@ type metered struct {
 
 // workspace is the memory in which one goroutine measures meter after meter.
 type workspace struct {
+	read    readings.Folded
 	edit    vee.Editor
 	all     []wattveil.Interval
 	known   []wattveil.Interval
@@ -46,20 +47,19 @@ const around = 60 * 60
 // measure finds the intervals of a meter's period. Most meters have a reading
 // for each, which takes no editing. newest is the meter's newest series.
 func (t *TTP) measure(ctx context.Context, w *workspace, m wattveil.Meter, newest wattveil.Series, p *period) (metered, error) {
-	folded, err := t.cfg.Readings.Read(ctx, m, p.from.Unix()-around, p.to.Unix()+around)
-	if err != nil {
+	if err := t.cfg.Readings.ReadInto(ctx, m, p.from.Unix()-around, p.to.Unix()+around, &w.read); err != nil {
 		return metered{}, fmt.Errorf("readings of %v: %w", m, err)
 	}
-	if len(folded.Runs) == 1 && folded.Runs[0].Series == newest {
-		if out, ok := w.complete(folded.Runs[0].Readings, p); ok {
+	if len(w.read.Runs) == 1 && w.read.Runs[0].Series == newest {
+		if out, ok := w.complete(w.read.Runs[0].Readings, p); ok {
 			return out, nil
 		}
 	}
 	margin := int64(vee.Margin.Seconds())
-	if folded, err = t.cfg.Readings.Read(ctx, m, max(p.from.Unix()-margin, 0), p.to.Unix()+margin); err != nil {
+	if err := t.cfg.Readings.ReadInto(ctx, m, max(p.from.Unix()-margin, 0), p.to.Unix()+margin, &w.read); err != nil {
 		return metered{}, fmt.Errorf("readings of %v: %w", m, err)
 	}
-	out, err := w.estimate(folded.Runs, p)
+	out, err := w.estimate(w.read.Runs, p)
 	if err != nil {
 		return metered{}, fmt.Errorf("%w: %v: %w", wire.Incomplete, m, err)
 	}

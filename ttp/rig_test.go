@@ -121,6 +121,13 @@ func (s *faultyStore) Read(ctx context.Context, m wattveil.Meter, from, to int64
 	return s.Readings.Read(ctx, m, from, to)
 }
 
+func (s *faultyStore) ReadInto(ctx context.Context, m wattveil.Meter, from, to int64, into *readings.Folded) error {
+	if err := s.get(func(s *faultyStore) error { return s.read }); err != nil {
+		return err
+	}
+	return s.Readings.ReadInto(ctx, m, from, to, into)
+}
+
 func (s *faultyStore) Digests(ctx context.Context, m wattveil.Meter, e wattveil.Epoch, c wattveil.Counter) ([]readings.Digest, error) {
 	if err := s.get(func(s *faultyStore) error { return s.digests }); err != nil {
 		return nil, err

@@ -42,6 +42,7 @@ var migrations embed.FS
 type Readings interface {
 	Append(ctx context.Context, batch []readings.Block) error
 	Read(ctx context.Context, m wattveil.Meter, from, to int64) (readings.Folded, error)
+	ReadInto(ctx context.Context, m wattveil.Meter, from, to int64, into *readings.Folded) error
 	Digests(ctx context.Context, m wattveil.Meter, e wattveil.Epoch, c wattveil.Counter) ([]readings.Digest, error)
 	LastCounter(ctx context.Context, m wattveil.Meter, e wattveil.Epoch) (wattveil.Counter, bool, error)
 	DropEpoch(ctx context.Context, m wattveil.Meter, e wattveil.Epoch) error
@@ -89,7 +90,8 @@ type TTP struct {
 
 	consumers *Consumers
 
-	billTurns turns // of deciding on bills, which reads histories and writes them
+	billTurns   turns // of deciding on bills, which reads histories and writes them
+	ratingTurns turns // of measuring and pricing, which takes all processors
 
 	mu        sync.Mutex
 	openers   map[wattveil.UCNumber][]*opener // private keys towards each utility, newest first

@@ -1,6 +1,7 @@
 package vee
 
 import (
+	"slices"
 	"sort"
 	"time"
 
@@ -27,6 +28,7 @@ func Complete(rs []wattveil.Reading, resolution wattveil.Resolution, from, to in
 	if at+n+2 >= len(rs) {
 		return ivs, qs, false
 	}
+	ivs, qs = slices.Grow(ivs, n), slices.Grow(qs, n)
 	c := completion{o: o, step: step, most: wattveil.Wh(o.MaxPower*step/3600 + 1), ivs: ivs[len(ivs):], qs: qs[len(qs):]}
 	if !c.take(rs[at:at+n+3], from-step) {
 		return ivs, qs, false

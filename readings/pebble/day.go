@@ -158,9 +158,10 @@ func (d *day) section(c *cursor, series uint32, base uint64, limit int) (least u
 	}
 	start := len(d.values)
 	c.places(n, secondsPerDay, func(second, step uint32, n int) {
-		d.values = slices.Grow(d.values, n)
-		for range n {
-			d.values = append(d.values, value{series: series, second: second})
+		at := len(d.values)
+		d.values = slices.Grow(d.values, n)[:at+n]
+		for i := range d.values[at:] {
+			d.values[at+i] = value{series: series, second: second}
 			second += step
 		}
 	})

@@ -15,25 +15,33 @@ import (
 )
 
 // Read implements [readings.Store].
-func (s *Store) Read(ctx context.Context, m wattveil.Meter, from, to int64) (readings.Folded, error) {
+func (s *Store) Read(ctx context.Context, m wattveil.Meter, from, to int64) (f readings.Folded, err error) {
+	err = s.ReadInto(ctx, m, from, to, &f)
+	return f, err
+}
+
+// ReadInto implements [readings.Store].
+func (s *Store) ReadInto(ctx context.Context, m wattveil.Meter, from, to int64, into *readings.Folded) error {
+	*into = readings.Folded{Runs: into.Runs[:0], Conflicts: into.Conflicts[:0]}
 	if err := s.enter(ctx); err != nil {
-		return readings.Folded{}, err
+		return err
 	}
 	defer s.leave()
 	from, to = max(from, 0), min(to, readings.MaxTime)
 	if from > to {
-		return readings.Folded{}, nil
+		return nil
 	}
-	r := reader{meter: m, from: from, to: to, day: s.days.Get().(*day)}
+	r := reader{meter: m, from: from, to: to, day: s.days.Get().(*day), out: into}
 	damage, err := s.readDays(ctx, &r)
 	if !r.day.large() {
 		s.days.Put(r.day)
 	}
 	if err != nil {
-		return readings.Folded{}, fmt.Errorf("read meter %v: %w", m, engineError(err))
+		into.Runs, into.Conflicts = into.Runs[:0], into.Conflicts[:0]
+		return fmt.Errorf("read meter %v: %w", m, engineError(err))
 	}
 	r.sort()
-	return r.out, damage
+	return damage
 }
 
 // readDays reads each day of the span. damage tells which cannot be decoded.
@@ -67,7 +75,7 @@ type reader struct {
 	meter    wattveil.Meter
 	from, to int64
 	day      *day // scratch
-	out      readings.Folded
+	out      *readings.Folded
 }
 
 // add takes a stored day, and tells whether all of it can be decoded.
@@ -131,8 +139,11 @@ func (r *reader) run(series wattveil.Series, midnight int64, perDay int) *readin
 	const most = 1 << 14 // a longer run grows as it needs
 	days := min((r.to-midnight)/secondsPerDay+1, most)
 	room := max(perDay, min(perDay*int(days), most))
-	r.out.Runs = append(r.out.Runs, readings.Run{Series: series, Readings: make([]wattveil.Reading, 0, room)})
-	return &r.out.Runs[len(r.out.Runs)-1]
+	n := len(r.out.Runs)
+	r.out.Runs = slices.Grow(r.out.Runs, 1)[:n+1] // which may still have the memory of an earlier run
+	run := &r.out.Runs[n]
+	run.Series, run.Readings = series, slices.Grow(run.Readings[:0], room)
+	return run
 }
 
 // sort orders what was collected day by day. Times rise already.

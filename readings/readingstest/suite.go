@@ -76,6 +76,7 @@ type fixture struct {
 	open  Open
 	dir   string
 	store readings.Store
+	last  readings.Folded // read into again and again
 }
 
 // reopen closes the store and opens its folder again.
@@ -100,6 +101,10 @@ func (f *fixture) read(m wattveil.Meter, from, to int64) readings.Folded {
 	if err != nil {
 		f.Fatalf("read: %v", err)
 	}
+	if err := f.store.ReadInto(context.Background(), m, from, to, &f.last); err != nil {
+		f.Fatalf("read into what was read before: %v", err)
+	}
+	compare(f.T, f.last, got)
 	return got
 }
 
