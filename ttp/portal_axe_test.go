@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wattveil/wattveil/consumer"
 )
 
 // axeScript is axe-core, which .ci/axe fetches into a folder that is not part
@@ -63,6 +65,11 @@ func TestPortalIsAccessible(t *testing.T) {
 	second := browse(t, b.process, b.at)
 	second.claim(other.code(1)) // a takeover, which is told
 	ref := strings.Split(b.path(), "/")[2]
+	p.clock.add(-7 * day)
+	p.setAlert(other.name, consumer.AlertHour, 500) // some of the past exceeds it: the menu counts what is unread
+	p.clock.add(7 * day)
+	b.open("/m/" + ref + "/alerts")
+	b.until(`document.querySelector(".menu .mark")`)
 	for _, s := range shots {
 		check(p.shotPath(s.path, ref, other))
 	}
