@@ -253,11 +253,5 @@ func (v *visit) billChart(b *consumer.Bill) (chart, error) {
 	if err != nil {
 		return chart{}, err
 	}
-	c := v.chartOf(p, &u, nil, false)
-	var labels []string // no more than a phone has room for
-	for i := 0; i < len(c.Labels); i += max(1, (len(c.Labels)+4)/5) {
-		labels = append(labels, c.Labels[i])
-	}
-	c.Labels = labels
-	return c, nil
+	return v.chartOf(p, &u, nil, false), nil
 }

@@ -24,7 +24,7 @@ type chart struct {
 	Lines    []chartLine
 	Zero     string // height of the zero line
 	Ticks    []string
-	Labels   []string
+	Labels   []label
 	Rows     []chartRow
 
 	HasExport, HasCost, HasCompare, HasEstimated, HasMissing bool
@@ -39,6 +39,9 @@ type bar struct {
 	Class      string
 	X, Y, W, H string
 }
+
+// label is a time below the picture, where its bucket begins.
+type label struct{ X, Text string } // X in per cent of the width
 
 // chartLine is a line through points of the picture.
 type chartLine struct{ Class, Points string }
@@ -130,13 +133,13 @@ func scaleOf(u, compare *consumer.Use) scale {
 	return scale{roundUp(s.top), roundUp(s.bottom)}
 }
 
-// roundUp is the next number of 1, 2 or 5 times a power of ten; of 0 it is 0.
+// roundUp is the next number of few digits, 10 or more; of 0 it is 0.
 func roundUp(n int64) int64 {
 	if n <= 0 {
 		return 0
 	}
 	for unit := int64(1); ; unit *= 10 {
-		for _, step := range [...]int64{1, 2, 5} {
+		for _, step := range [...]int64{10, 12, 15, 20, 25, 30, 40, 50, 60, 80} {
 			if n <= unit*step {
 				return unit * step
 			}
@@ -154,12 +157,12 @@ func (s scale) y(wh int64) float64 {
 
 // ticks are the labels of the axis, from the top down.
 func (s scale) ticks(l locale) []string {
-	ticks := []string{l.kWh(s.top), l.kWh(0)}
+	ticks := []string{l.roundKWh(s.top), "0"}
 	if s.top == 0 {
-		ticks = []string{l.kWh(0)}
+		ticks = []string{"0 kWh"}
 	}
 	if s.bottom > 0 {
-		ticks = append(ticks, "−"+l.kWh(s.bottom))
+		ticks = append(ticks, "−"+l.roundKWh(s.bottom))
 	}
 	return ticks
 }
@@ -250,32 +253,44 @@ func (d *drawing) costs(buckets []consumer.Bucket) {
 
 func number(f float64) string { return strconv.FormatFloat(math.Round(f*10)/10, 'f', -1, 64) }
 
-// labels are a few times below the picture, evenly apart.
-func (v *visit) labels(p period, u *consumer.Use) []string {
-	every := 1
-	switch p.by {
-	case byDay:
-		every = max(1, len(u.Buckets)/6)
-	case byWeek:
-		every = 24
-	case byMonth:
-		every = 7
-	case byYear:
-		every = 2
-	}
-	var labels []string
-	for i := 0; i < len(u.Buckets); i += every {
-		at := time.Unix(u.Buckets[i].Start, 0).In(u.Zone)
-		switch p.by {
-		case byWeek:
-			labels = append(labels, dayNames[v.locale.lang][at.Weekday()])
-		case byYear:
-			labels = append(labels, string([]rune(v.locale.monthName(at.Month()))[:3]))
-		default:
-			labels = append(labels, p.bucket(v.locale, at))
+// labels are a few times below the picture, as many as a phone has room for.
+func (v *visit) labels(p period, u *consumer.Use) []label {
+	n := len(u.Buckets)
+	at := func(i int) time.Time { return time.Unix(u.Buckets[i].Start, 0).In(u.Zone) }
+	if p.by == byWeek {
+		var days []label
+		for i := range n {
+			if i == 0 || at(i).Day() != at(i-1).Day() {
+				days = append(days, labelAt(i, n, dayNames[v.locale.lang][at(i).Weekday()]))
+			}
 		}
+		return days
+	}
+	return labelsOf(n, func(i int) string {
+		switch p.by {
+		case byDay:
+			return v.locale.clock(at(i))
+		case byMonth:
+			return v.locale.dayOfMonth(at(i))
+		default:
+			return v.locale.shortMonth(at(i).Month())
+		}
+	})
+}
+
+// labelsOf labels some of n buckets, six at most. The last one has as much room
+// as the others.
+func labelsOf(n int, text func(i int) string) []label {
+	var labels []label
+	every := max(1, (n+5)/6)
+	for i := 0; i+every <= n; i += every {
+		labels = append(labels, labelAt(i, n, text(i)))
 	}
 	return labels
+}
+
+func labelAt(i, n int, text string) label {
+	return label{number(100 * float64(i) / float64(n)), text}
 }
 
 // rows are the buckets as a table.

@@ -84,6 +84,11 @@ func (l locale) kWh(wh int64) string {
 	return l.number(d.String()) + " kWh"
 }
 
+// roundKWh writes an energy without the digits that say nothing.
+func (l locale) roundKWh(wh int64) string {
+	return l.number(strconv.FormatFloat(float64(wh)/1000, 'f', -1, 64)) + " kWh"
+}
+
 // money writes an amount, rounded to the currency's minor unit.
 func (l locale) money(amount tariff.Decimal, currency string, decimals int) string {
 	return l.inCurrency(l.number(tariff.RoundRat(amount.Rat(), decimals).String()), currency)
@@ -183,13 +188,18 @@ func (l locale) date(at time.Time) string {
 
 // day writes a day without its year, short.
 func (l locale) day(at time.Time) string {
-	month := []rune(l.monthName(at.Month()))
-	name := dayNames[l.lang][at.Weekday()]
-	if l.lang == german {
-		return fmt.Sprintf("%s %d.%d.", name, at.Day(), int(at.Month()))
-	}
-	return fmt.Sprintf("%s %d %s", name, at.Day(), string(month[:3]))
+	return dayNames[l.lang][at.Weekday()] + " " + l.dayOfMonth(at)
 }
+
+// dayOfMonth writes a day without its year and what day of the week it is.
+func (l locale) dayOfMonth(at time.Time) string {
+	if l.lang == german {
+		return fmt.Sprintf("%d.%d.", at.Day(), int(at.Month()))
+	}
+	return fmt.Sprintf("%d %s", at.Day(), l.shortMonth(at.Month()))
+}
+
+func (l locale) shortMonth(m time.Month) string { return string([]rune(l.monthName(m))[:3]) }
 
 // month writes a month with its year.
 func (l locale) month(at time.Time) string {

@@ -100,7 +100,7 @@ func outlook(v *visit) error {
 type outlookChart struct {
 	Bars   []bar
 	Ticks  []string
-	Labels []string
+	Labels []label
 	Rows   []outlookRow
 }
 
@@ -140,9 +140,7 @@ func (v *visit) outlookChart(o *consumer.Outlook) outlookChart {
 		}
 		c.Rows = append(c.Rows, row)
 	}
-	for i := 0; i < len(o.Days); i += max(1, (len(o.Days)+4)/5) {
-		c.Labels = append(c.Labels, v.locale.day(o.Days[i].Start))
-	}
+	c.Labels = labelsOf(len(o.Days), func(i int) string { return v.locale.dayOfMonth(o.Days[i].Start) })
 	return c
 }
 

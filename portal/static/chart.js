@@ -111,7 +111,7 @@
       this.data = d;
       const times = this.times(d), grid = { stroke: style("--line"), width: 1 }, ink = style("--muted");
       const axis = { stroke: ink, grid, ticks: grid, font: "12px system-ui" };
-      const room = (u, labels) => 16 + 7 * Math.max(4, ...(labels || []).map((l) => l.length));
+      const room = (u, labels) => 16 + 8 * Math.max(4, ...(labels || []).map((l) => l.length));
       const axes = [
         { ...axis, values: (u, list) => list.map(times.axis), space: 70 },
         { ...axis, values: (u, list) => list.map((v, i) => short.format(v) + (i === list.length - 1 ? " kWh" : "")), size: room },
