@@ -278,11 +278,11 @@ func (v *visit) labels(p period, u *consumer.Use) []label {
 	})
 }
 
-// labelsOf labels some of n buckets, six at most. The last one has as much room
+// labelsOf labels some of n buckets, five at most. The last one has as much room
 // as the others.
 func labelsOf(n int, text func(i int) string) []label {
 	var labels []label
-	every := max(1, (n+5)/6)
+	every := max(1, (n+4)/5)
 	for i := 0; i+every <= n; i += every {
 		labels = append(labels, labelAt(i, n, text(i)))
 	}
