@@ -3,7 +3,7 @@
 // is figure.chart, for whoever looks at what is drawn.
 "use strict";
 (() => {
-  const language = document.documentElement.lang;
+  const language = document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang; // as the pages write dates
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const kWh = new Intl.NumberFormat(language, { minimumFractionDigits: 3, maximumFractionDigits: 3 });
   const short = new Intl.NumberFormat(language, { maximumFractionDigits: 3 });
@@ -113,7 +113,7 @@
       const axis = { stroke: ink, grid, ticks: grid, font: "12px system-ui" };
       const room = (u, labels) => 16 + 8 * Math.max(4, ...(labels || []).map((l) => l.length));
       const axes = [
-        { ...axis, values: (u, list) => list.map(times.axis), space: 70 },
+        { ...axis, values: (u, list) => list.map(times.axis).map((label, i, all) => (label === all[i - 1] ? "" : label)), space: 70 },
         { ...axis, values: (u, list) => list.map((v, i) => short.format(v) + (i === list.length - 1 ? " kWh" : "")), size: room },
       ];
       if (d.cost) axes.push({ ...axis, scale: "cost", side: 1, grid: { show: false }, values: (u, list) => list.map((v, i) => short.format(v) + (i === list.length - 1 ? " " + d.currency : "")), size: room });
