@@ -25,7 +25,6 @@ var billsPage = page{name: "bills", texts: texts{
 	"period":    {"Period", "Zeitraum"},
 	"energy":    {"From the grid", "Bezug"},
 	"total":     {"Total", "Summe"},
-	"remarks":   {"Remarks", "Bemerkungen"},
 	"estimated": {"estimated in part", "teilweise geschätzt"},
 	"unbilled":  {"time without energy", "Zeit ohne Energie"},
 	"corrects":  {"correction", "Berichtigung"},

@@ -14,7 +14,7 @@ func TestBillInWords(t *testing.T) {
 	f := newFake()
 	s, session := newServer(t, f)
 	list := textOf(get(s, "/m/"+fakeRef+"/bills", session).Body.String())
-	if want := "1 June 2026 – 2 June 2026 wattveil-three-band 12.000 kWh CHF 3.78 estimated in part"; !strings.Contains(list, want) {
+	if want := "1 June 2026 – 2 June 2026 wattveil-three-band estimated in part 12.000 kWh CHF 3.78"; !strings.Contains(list, want) {
 		t.Errorf("the list does not say %q:\n%s", want, list)
 	}
 	text := textOf(get(s, "/m/"+fakeRef+"/bill/"+fakeBillRef, session).Body.String())

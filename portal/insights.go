@@ -46,7 +46,7 @@ var insightsPage = page{name: "insights", texts: texts{
 	"circa":      {"≈ %s", "≈ %s"},
 	"week":       {"Your week", "Ihre Woche"},
 	"week-t":     {"Mean power from the grid in kW, by weekday and hour. The stronger the colour, the more.", "Mittlere Leistung aus dem Netz in kW, nach Wochentag und Stunde. Je kräftiger die Farbe, desto mehr."},
-	"hour":       {"Hour", "Stunde"},
+	"hour":       {"Hour", "Uhr"},
 	"unknown":    {"not known", "nicht bekannt"},
 }}
 
