@@ -215,13 +215,10 @@ func (t *TTP) retireCode(ctx context.Context, tx *sql.Tx, m wattveil.Meter, epoc
 	return err
 }
 
-// confirmMeter notes that nobody stands between a meter and the TTP.
+// confirmMeter notes that a meter's code was proved. Flags stay: whoever stands
+// between has a code that proves its sham meter (spec/portal.md section 1.4).
 func confirmMeter(ctx context.Context, tx *sql.Tx, m wattveil.Meter) error {
 	_, err := tx.ExecContext(ctx, `UPDATE meters SET confirmed = 1 WHERE uc = ? AND an_id = ?`, m.UC, int64(m.Pseudonym))
-	if err != nil {
-		return err
-	}
-	_, err = tx.ExecContext(ctx, `DELETE FROM claim_flags WHERE uc = ? AND an_id = ?`, m.UC, int64(m.Pseudonym))
 	return err
 }
 

@@ -144,10 +144,21 @@ func TestClaimWithUtilityInTheMiddle(t *testing.T) {
 		r.clock.add(flagEvery)
 		r.wantRefused(victim.code(1), consumer.Interception)
 	}
-	list, err := r.Utilities(t.Context())
-	must(t, err)
-	if got := list[0].Meters; got.Unconfirmed != 2 || got.Failed != 1 {
-		t.Errorf("the operator sees %+v, want 2 unconfirmed and 1 with failed claims", got)
+	r.wantCounts(2, 1)
+	// The utility proves its sham with the sham's own code.
+	r.wantProved(utility.code(1), utility)
+	r.wantCounts(1, 1)
+	r.clock.add(flagKept)
+	r.wantCounts(1, 0)
+}
+
+// wantCounts demands what the operator sees of the first utility's meters.
+func (r *rig) wantCounts(unconfirmed, failed int) {
+	r.t.Helper()
+	list, err := r.Utilities(r.t.Context())
+	must(r.t, err)
+	if got := list[0].Meters; got.Unconfirmed != unconfirmed || got.Failed != failed {
+		r.t.Errorf("the operator sees %+v, want %d unconfirmed and %d with failed claims", got, unconfirmed, failed)
 	}
 }
 
@@ -169,12 +180,15 @@ func TestClaimFlags(t *testing.T) {
 	r.wantRefused(wrong, consumer.Limited)
 	r.wantProved(other.code(1), other) // another locator
 	r.wantProved(m.code(1), m)         // a right code comes through
-	if times() != 0 {
-		t.Error("a proof did not lift the flag")
+	if times() != 1 {
+		t.Error("a proof lifted the flag")
 	}
-	r.clock.add(time.Hour)
-	r.wantRefused(wrong, consumer.Interception)
-	r.clock.add(flagKept)
+	r.clock.add(flagKept - time.Second)
+	must(t, r.Maintain(t.Context()))
+	if times() != 1 {
+		t.Error("the flag is forgotten before its time")
+	}
+	r.clock.add(time.Second)
 	must(t, r.Maintain(t.Context()))
 	if times() != 0 {
 		t.Error("the flag is not forgotten")

@@ -348,9 +348,12 @@ meters stays, and so does its number: adding the utility again lets it go on.`,
 func (p *party) newTTPUtilityList() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List utilities and how far their meters have come",
-		Long:    "List utilities with their numbers, and how many of their meters are enrolled, share keys with the TTP, and are not confirmed.",
+		Use:   "list",
+		Short: "List utilities and how far their meters have come",
+		Long: `List utilities with their numbers, and how many of their meters are enrolled, share keys
+with the TTP, and are not confirmed. "claims failed" counts meters, confirmed or not, on
+which claims failed again and again in the last 30 days: somebody may stand between them
+and the TTP.`,
 		Example: "  wattveil ttp utility list --dir ttp",
 		Args:    cobra.NoArgs,
 	}

@@ -336,14 +336,20 @@ func (b *between) pinnedRefuses() {
 	}
 }
 
-// claimsItself: the utility can prove its sham meter, which confirms it and
-// lifts the flags. The consumer is told all the same.
+// claimsItself: the utility can prove its sham meters, which confirms them and
+// lifts no flag. The consumer is told all the same.
 func (b *between) claimsItself() {
 	b.Helper()
-	if got := b.claim(b.shown(b.far.meters[honest])); !strings.HasPrefix(got, "/claim/") {
-		b.Errorf("the sham meter's own code is answered %q, want a proof", got)
+	flags := b.registry()["claim_flags"]
+	for _, home := range []int{honest, lying} {
+		if got := b.claim(b.shown(b.far.meters[home])); !strings.HasPrefix(got, "/claim/") {
+			b.Errorf("home %d: the sham meter's own code is answered %q, want a proof", home, got)
+		}
 	}
-	b.wantCounts("after the utility's own claim", 0, 1)
+	b.wantCounts("after the utility's own claims", 0, 2)
+	if b.registry()["claim_flags"] != flags {
+		b.Error("the utility's own claims changed the flags")
+	}
 	if got := b.claim(b.shown(b.near.meters[honest])); got != "interception" {
 		b.Errorf("after the utility's own claim, the code that the meter shows is answered %q, want interception", got)
 	}

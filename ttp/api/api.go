@@ -64,7 +64,7 @@ type Utility struct {
 	Enrolled    int      `json:"meters_enrolled"`
 	Keyed       int      `json:"meters_keyed" doc:"share session keys with the TTP"`
 	Unconfirmed int      `json:"meters_unconfirmed" doc:"of the keyed: neither claimed nor pinned"`
-	Failed      int      `json:"meters_claims_failed" doc:"claims on them failed again and again: somebody may stand between"`
+	Failed      int      `json:"meters_claims_failed" doc:"claims on them, confirmed or not, failed again and again in the last 30 days: somebody may stand between"`
 }
 
 // NewUtility lets a utility in.
