@@ -34,8 +34,8 @@ var refusals = map[consumer.Class]refusal{
 		"This is no claim code: its length or its last character does not fit. Compare it with the meter's display; it has three groups of seven characters.",
 		"Das ist kein Zugangscode: Länge oder letztes Zeichen stimmen nicht. Vergleichen Sie ihn mit der Anzeige des Zählers; er hat drei Gruppen zu sieben Zeichen."}},
 	consumer.Unknown: {http.StatusUnprocessableEntity, text{
-		"No meter with this code is known here. A new meter may need a day until it is. Ask also whether your meter reports to another trusted third party.",
-		"Hier ist kein Zähler mit diesem Code bekannt. Bei einem neuen Zähler kann es einen Tag dauern. Vielleicht meldet Ihr Zähler auch an eine andere Vertrauensstelle."}},
+		"No meter with this code is known here. A new meter may need a day until it is; yours may also report to another trusted third party. If the code is typed right and the meter has shown one for more than a day, its utility may have given it another number than the one we know: ask whoever runs this portal, or the regulator.",
+		"Hier ist kein Zähler mit diesem Code bekannt. Bei einem neuen Zähler kann es einen Tag dauern; vielleicht meldet Ihrer auch an eine andere Vertrauensstelle. Ist der Code richtig eingegeben und zeigt der Zähler seit mehr als einem Tag einen an, hat ihm der Versorger vielleicht eine andere Nummer gegeben als die, die wir kennen: Fragen Sie den Betreiber dieses Portals oder die Regulierungsbehörde."}},
 	consumer.EarlierEpoch: {http.StatusUnprocessableEntity, text{
 		"This code was right, and the meter has changed its keys since. Show the code on the meter again and type the new one.",
 		"Dieser Code war richtig, aber der Zähler hat seither neue Schlüssel. Lassen Sie sich den Code am Zähler neu anzeigen und geben Sie ihn ein."}},

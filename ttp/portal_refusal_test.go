@@ -27,8 +27,14 @@ func TestPortalRefusesCodes(t *testing.T) {
 		if got.status != 422 || got.class != c.class {
 			t.Errorf("a code %s: %d %s, want 422 %s", name, got.status, got.class, c.class)
 		}
-		if (c.class == "interception") != strings.Contains(got.body, "Possible interception") {
-			t.Errorf("a code %s is told of interception, or not, wrongly", name)
+		german := p.ask("POST", "/claim", "code="+c.code, nil, "Accept-Language", "de")
+		for class, hint := range map[string][2]string{
+			"interception": {"Possible interception", "Mögliches Abhören"},
+			"unknown":      {"given it another number", "andere Nummer gegeben"},
+		} {
+			if told := c.class == class; told != strings.Contains(got.body, hint[0]) || told != strings.Contains(german.body, hint[1]) {
+				t.Errorf("a code %s is told of %q, or not, wrongly", name, hint)
+			}
 		}
 		for _, cookie := range got.cookies {
 			if cookie.Name == "__Host-proof" {
