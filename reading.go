@@ -3,6 +3,9 @@ package wattveil
 import (
 	"fmt"
 	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 // RegisterModulus is where a register rolls over to zero: 2^40 Wh.
@@ -48,6 +51,41 @@ const (
 	// StatusTamper: the meter's case or its source reported an opening.
 	StatusTamper
 )
+
+// statusNames are the names of flags in texts, by bit. Others go by number.
+var statusNames = [...]string{"clock", "restart", "tamper"}
+
+// Text names the flags that are set, rising, as files of readings have them
+// (spec/bill.md section 10).
+func (s Status) Text() string {
+	var words []string
+	for bit := range 16 {
+		switch {
+		case s&(1<<bit) == 0:
+		case bit < len(statusNames):
+			words = append(words, statusNames[bit])
+		default:
+			words = append(words, strconv.Itoa(bit))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// ParseStatus reads what [Status.Text] writes, and nothing else.
+func ParseStatus(text string) (s Status, err error) {
+	for _, word := range strings.Fields(text) {
+		if bit := slices.Index(statusNames[:], word); bit >= 0 {
+			s |= 1 << bit
+		} else if bit, err := strconv.ParseUint(word, 10, 4); err == nil {
+			s |= 1 << bit
+		}
+	}
+	if s.Text() != text { // a word is none, or there twice, or out of order
+		return 0, fmt.Errorf("flags %.30q: want %s or numbers from %d to 15, rising, with a space between",
+			text, strings.Join(statusNames[:], ", "), len(statusNames))
+	}
+	return s, nil
+}
 
 // Reading is both registers at the end of an interval. It redacts itself.
 type Reading struct {

@@ -184,3 +184,37 @@ func TestRedactedTextIsNotReadBack(t *testing.T) {
 		}
 	}
 }
+
+func TestStatusText(t *testing.T) {
+	for status, want := range map[wattveil.Status]string{
+		0: "", 1: "clock", 2: "restart", 4: "tamper", 7: "clock restart tamper", 1<<15 | 2: "restart 15",
+	} {
+		if got := status.Text(); got != want {
+			t.Errorf("status %d: %q, want %q", uint16(status), got, want)
+		}
+	}
+	for n := range 1 << 16 {
+		status := wattveil.Status(n)
+		if got, err := wattveil.ParseStatus(status.Text()); err != nil || got != status {
+			t.Fatalf("%q is read as %d, %v; want %d", status.Text(), got, err, n)
+		}
+	}
+	for _, text := range []string{
+		" ", "clock ", " clock", "clock  tamper", "clock\ttamper", "tamper clock", "clock clock", "Clock", "reset", "0", "2", "03", "+3", "16", "-1", "3 3", "4 3", "3 clock", "clock,tamper",
+	} {
+		if s, err := wattveil.ParseStatus(text); err == nil || s != 0 || !strings.Contains(err.Error(), "clock, restart, tamper or numbers from 3 to 15") {
+			t.Errorf("%q is read as %d, %v", text, s, err)
+		}
+	}
+}
+
+func FuzzParseStatus(f *testing.F) {
+	f.Add("clock tamper 9")
+	f.Add("restart 15")
+	f.Add("tamper clock")
+	f.Fuzz(func(t *testing.T, text string) {
+		if s, err := wattveil.ParseStatus(text); err == nil && s.Text() != text {
+			t.Errorf("%q is accepted and written as %q", text, s.Text())
+		}
+	})
+}

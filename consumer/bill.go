@@ -40,9 +40,3 @@ type BillInterval struct {
 	wattveil.Interval
 	Quality uint8
 }
-
-// Register is a reading of a meter's registers.
-type Register struct {
-	Series wattveil.Series
-	wattveil.Reading
-}

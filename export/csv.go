@@ -8,18 +8,20 @@ import (
 	"github.com/wattveil/wattveil/consumer"
 )
 
-// csv is the intervals' form of spec/bill.md section 10.
-type csv struct {
+// Intervals writes the intervals' form of spec/bill.md section 10.
+type Intervals struct {
 	w   io.Writer
 	row []byte
 }
 
-func newCSV(w io.Writer) (*csv, error) {
+// NewIntervals begins a file of intervals.
+func NewIntervals(w io.Writer) (*Intervals, error) {
 	_, err := io.WriteString(w, "start,seconds,import_wh,export_wh,quality\n")
-	return &csv{w: w}, err
+	return &Intervals{w: w}, err
 }
 
-func (c *csv) Write(i *consumer.Interval) error {
+// Write implements [Writer].
+func (c *Intervals) Write(i *consumer.Interval) error {
 	b := appendTime(c.row[:0], i.Start)
 	for _, n := range [...]int64{i.End - i.Start, int64(i.Import), int64(i.Export), int64(i.Quality)} {
 		b = strconv.AppendInt(append(b, ','), n, 10)
@@ -29,16 +31,20 @@ func (c *csv) Write(i *consumer.Interval) error {
 	return err
 }
 
-func (c *csv) Close() error { return nil }
+// Close implements [Writer].
+func (c *Intervals) Close() error { return nil }
 
 // Registers writes readings as they came, in the TTP's form of spec/bill.md
 // section 10.
-type Registers struct{ csv }
+type Registers struct {
+	w   io.Writer
+	row []byte
+}
 
-// NewRegisters begins an export of registers.
+// NewRegisters begins a file of registers.
 func NewRegisters(w io.Writer) (*Registers, error) {
 	_, err := io.WriteString(w, "series,time,import_register_wh,export_register_wh,flags\n")
-	return &Registers{csv{w: w}}, err
+	return &Registers{w: w}, err
 }
 
 // Write writes a reading of a series.
@@ -47,29 +53,8 @@ func (r *Registers) Write(s wattveil.Series, v wattveil.Reading) error {
 	b = appendTime(append(b, ','), v.Time)
 	b = strconv.AppendUint(append(b, ','), uint64(v.Import), 10)
 	b = strconv.AppendUint(append(b, ','), uint64(v.Export), 10)
-	r.row = append(appendFlags(append(b, ','), v.Status), '\n')
+	b = append(append(b, ','), v.Status.Text()...)
+	r.row = append(b, '\n')
 	_, err := r.w.Write(r.row)
 	return err
-}
-
-// appendFlags writes the names of the bits that are set, and the numbers of
-// those without a name, rising.
-func appendFlags(b []byte, s wattveil.Status) []byte {
-	names := [...]string{"clock", "restart", "tamper"}
-	first := true
-	for bit := range 16 {
-		if s&(1<<bit) == 0 {
-			continue
-		}
-		if !first {
-			b = append(b, ' ')
-		}
-		first = false
-		if bit < len(names) {
-			b = append(b, names[bit]...)
-		} else {
-			b = strconv.AppendInt(b, int64(bit), 10)
-		}
-	}
-	return b
 }

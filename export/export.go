@@ -51,7 +51,7 @@ func New(f Format, w io.Writer, h Header) (Writer, error) {
 	var err error
 	switch f {
 	case FormatCSV:
-		out, err = newCSV(w)
+		out, err = NewIntervals(w)
 	case FormatJSON:
 		out, err = newJSON(w, h)
 	case FormatParquet:

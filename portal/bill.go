@@ -16,7 +16,6 @@ type Bills interface {
 	BillKeys(ctx context.Context) (jwks []byte, err error)
 	BillKeysFor(ctx context.Context, m wattveil.Meter) (consumer.BillKeys, error)
 	BillEnergy(ctx context.Context, m wattveil.Meter, b consumer.Bill) (consumer.BillEnergy, error)
-	Registers(ctx context.Context, m wattveil.Meter, from, to time.Time, show func(consumer.Register) error) error
 }
 
 var billsPage = page{name: "bills", texts: texts{

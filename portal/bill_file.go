@@ -1,19 +1,15 @@
 package portal
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
-	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/bill"
 	billpage "github.com/wattveil/wattveil/bill/page"
 	"github.com/wattveil/wattveil/consumer"
+	"github.com/wattveil/wattveil/export"
 	"github.com/wattveil/wattveil/invoice"
 )
 
@@ -39,7 +35,7 @@ var billFiles = map[string]billFileKind{
 	"bill.json":     whole("application/json", documentFile),
 	"secret.json":   whole("application/json", openingFile),
 	"intervals.csv": {"text/csv; charset=utf-8", writeIntervals},
-	"registers.csv": {"text/csv; charset=utf-8", writeRegisters},
+	"registers.csv": {"text/csv; charset=utf-8", writeBillRegisters},
 	"tariff.json":   whole("application/json", tariffFile),
 	"keys.json":     whole("application/json", keysFile),
 	"log.json":      whole("application/json", logKeysFile),
@@ -58,37 +54,7 @@ func billFile(v *visit) error {
 	if !ok {
 		return consumer.NoBill
 	}
-	send := &billDownload{v: v, kind: file.kind, name: b.From.Format(dateForm) + "-" + name}
-	out := bufio.NewWriterSize(send, downloadBuffer)
-	if err = file.write(v, b, out); err == nil {
-		err = out.Flush()
-	}
-	if err != nil && send.begun {
-		v.s.cfg.Log.Error("file of a bill broken off", "file", name, "error", err)
-		panic(http.ErrAbortHandler) // so that the browser sees that it is not whole
-	}
-	return err
-}
-
-const downloadBuffer = 64 << 10
-
-// billDownload begins the answer with the first bytes of a file, so that what
-// fails before is answered by a page.
-type billDownload struct {
-	v          *visit
-	kind, name string
-	begun      bool
-}
-
-func (d *billDownload) Write(content []byte) (int, error) {
-	if !d.begun {
-		d.begun = true
-		h := d.v.w.Header()
-		h.Set("Content-Type", d.kind)
-		h.Set("Content-Disposition", `attachment; filename="`+d.name+`"`)
-		h.Set("Cache-Control", "no-store")
-	}
-	return d.v.w.Write(content)
+	return v.download(file.kind, b.From.Format(dateForm)+"-"+name, func(out io.Writer) error { return file.write(v, b, out) })
 }
 
 func documentFile(_ *visit, b *consumer.Bill) ([]byte, error) { return b.Document.Text() }
@@ -144,55 +110,24 @@ func writeIntervals(v *visit, b *consumer.Bill, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.WriteString(out, "start,seconds,import_wh,export_wh,quality\n"); err != nil {
+	w, err := export.NewIntervals(out)
+	if err != nil {
 		return err
 	}
 	for _, i := range e.Intervals {
-		_, err := fmt.Fprintf(out, "%s,%d,%d,%d,%d\n", utc(i.Start), i.End-i.Start, int64(i.Import), int64(i.Export), i.Quality)
-		if err != nil {
+		if err := w.Write(&consumer.Interval{Interval: i.Interval, Quality: uint16(i.Quality)}); err != nil {
 			return err
 		}
 	}
-	return nil
+	return w.Close()
 }
-
-func utc(at int64) string { return time.Unix(at, 0).UTC().Format(time.RFC3339) }
 
 // aroundBill is how far outside of a bill's period readings count for it.
 const aroundBill = 35 * 24 * time.Hour
 
-// writeRegisters writes the meter's readings in the second form, while they
-// are read.
-func writeRegisters(v *visit, b *consumer.Bill, out io.Writer) error {
-	if _, err := io.WriteString(out, "series,time,import_register_wh,export_register_wh,flags\n"); err != nil {
-		return err
-	}
-	return v.s.cfg.TTP.Registers(v.r.Context(), v.meter.Name, b.From.Add(-aroundBill), b.To.Add(aroundBill), func(r consumer.Register) error {
-		_, err := fmt.Fprintf(out, "%d,%s,%d,%d,%s\n", r.Series, utc(r.Time), uint64(r.Import), uint64(r.Export), flagNames(r.Status))
-		return err
-	})
-}
-
-// flagNames writes a reading's status as spec/bill.md section 10 has it.
-func flagNames(s wattveil.Status) string {
-	var names []string
-	for bit := range 16 {
-		flag := wattveil.Status(1) << bit
-		if s&flag == 0 {
-			continue
-		}
-		switch flag {
-		case wattveil.StatusClock:
-			names = append(names, "clock")
-		case wattveil.StatusRestart:
-			names = append(names, "restart")
-		case wattveil.StatusTamper:
-			names = append(names, "tamper")
-		default:
-			names = append(names, strconv.Itoa(bit))
-		}
-	}
-	return strings.Join(names, " ")
+// writeBillRegisters writes the meter's readings in the second form.
+func writeBillRegisters(v *visit, b *consumer.Bill, out io.Writer) error {
+	return v.writeRegisters(out, b.From.Add(-aroundBill), b.To.Add(aroundBill))
 }
 
 // pdfFile prints the bill, with those that came before it. The TTP knows no

@@ -1,10 +1,9 @@
 package portal
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"net/http"
+	"io"
 	"net/url"
 	"time"
 
@@ -61,10 +60,7 @@ var exportFormats = []exportFormat{
 	{registers, "registers-t", "csv", "text/csv; charset=utf-8"},
 }
 
-const (
-	mostExportDays = 3660
-	exportBuffer   = 32 << 10
-)
+const mostExportDays = 3660
 
 type exportView struct {
 	From, To string
@@ -98,22 +94,13 @@ func exportFile(v *visit) error {
 	if err != nil {
 		return err
 	}
-	a := &attachment{v: v, kind: form.kind, name: fmt.Sprintf("wattveil-%s-%s-%s.%s",
-		form.Name, days.from.Format(dateForm), days.last().Format(dateForm), form.file)}
-	out := bufio.NewWriterSize(a, exportBuffer)
-	if form.Name == registers {
-		err = v.exportRegisters(out, days)
-	} else {
-		err = v.exportIntervals(out, export.Format(form.Name), days)
-	}
-	if err == nil {
-		err = out.Flush()
-	}
-	if err != nil && a.begun {
-		v.s.cfg.Log.Error("export broken off", "form", form.Name, "error", err)
-		panic(http.ErrAbortHandler) // so that the browser sees that it is not whole
-	}
-	return err
+	name := fmt.Sprintf("wattveil-%s-%s-%s.%s", form.Name, days.from.Format(dateForm), days.last().Format(dateForm), form.file)
+	return v.download(form.kind, name, func(out io.Writer) error {
+		if form.Name == registers {
+			return v.writeRegisters(out, days.from, days.to)
+		}
+		return v.exportIntervals(out, export.Format(form.Name), days)
+	})
 }
 
 func parseFormat(q url.Values) (exportFormat, error) {
@@ -125,7 +112,7 @@ func parseFormat(q url.Values) (exportFormat, error) {
 	return exportFormat{}, badRequest{"format", text{"csv, green-button, json, parquet or registers", "csv, green-button, json, parquet oder registers"}}
 }
 
-func (v *visit) exportIntervals(out *bufio.Writer, f export.Format, days dayRange) error {
+func (v *visit) exportIntervals(out io.Writer, f export.Format, days dayRange) error {
 	u, err := v.s.cfg.TTP.Use(v.r.Context(), v.meter.Name, consumer.Query{From: days.from, To: days.to, Step: consumer.Month})
 	if err != nil {
 		return err
@@ -142,32 +129,11 @@ func (v *visit) exportIntervals(out *bufio.Writer, f export.Format, days dayRang
 	return w.Close()
 }
 
-func (v *visit) exportRegisters(out *bufio.Writer, days dayRange) error {
+// writeRegisters writes the registers from one time to another, both included.
+func (v *visit) writeRegisters(out io.Writer, from, to time.Time) error {
 	w, err := export.NewRegisters(out)
 	if err != nil {
 		return err
 	}
-	return v.s.cfg.TTP.Readings(v.r.Context(), v.meter.Name, days.from, days.to, w.Write)
-}
-
-// attachment is an answer that the browser saves. Its headers go with its first
-// bytes, so that what fails before them is answered as any failure. Each write
-// has as long as an ordinary answer.
-type attachment struct {
-	v          *visit
-	kind, name string
-	begun      bool
-}
-
-func (a *attachment) Write(p []byte) (int, error) {
-	if !a.begun {
-		a.begun = true
-		h := a.v.w.Header()
-		h.Set("Content-Type", a.kind)
-		h.Set("Content-Disposition", `attachment; filename="`+a.name+`"`)
-		h.Set("Cache-Control", "no-store")
-		a.v.w.WriteHeader(http.StatusOK)
-	}
-	_ = http.NewResponseController(a.v.w).SetWriteDeadline(time.Now().Add(writeTimeout)) // where there is a connection
-	return a.v.w.Write(p)
+	return v.s.cfg.TTP.Readings(v.r.Context(), v.meter.Name, from, to, w.Write)
 }

@@ -42,7 +42,7 @@ func (f *fake) Intervals(_ context.Context, _ wattveil.Meter, from, to time.Time
 
 func (f *fake) Readings(_ context.Context, _ wattveil.Meter, from, to time.Time, each func(wattveil.Series, wattveil.Reading) error) error {
 	for at := from.Unix(); at <= to.Unix() && !f.empty; at += 3600 {
-		if err := each(1, wattveil.Reading{Time: at, Import: wattveil.Register(at)}); err != nil {
+		if err := each(1, wattveil.Reading{Time: at, Import: wattveil.Register(at), Status: wattveil.StatusClock | wattveil.StatusTamper | 1<<9}); err != nil {
 			return err
 		}
 	}

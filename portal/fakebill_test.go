@@ -90,18 +90,6 @@ func (f *fake) BillEnergy(context.Context, wattveil.Meter, consumer.Bill) (consu
 	return f.billed.energy, f.fails
 }
 
-func (f *fake) Registers(_ context.Context, _ wattveil.Meter, from, _ time.Time, show func(consumer.Register) error) error {
-	for i := range int64(3) {
-		err := show(consumer.Register{Series: 1, Reading: wattveil.Reading{
-			Time: from.Unix() + i*900, Import: wattveil.Register(i * 10), Status: wattveil.StatusClock | wattveil.StatusTamper | 1<<9,
-		}})
-		if err != nil {
-			return err
-		}
-	}
-	return f.fails
-}
-
 // Asked has one disclosure of each kind.
 func (f *fake) Asked(context.Context, wattveil.Meter) (consumer.Asked, error) {
 	a := consumer.Asked{Zone: fakeZone, Who: "energy.example"}

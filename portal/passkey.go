@@ -100,14 +100,16 @@ func (v *visit) keep(c ceremony) {
 	v.set(cookieBrowser, v.s.passkeys.open.begin(c, v.s.cfg.Now()), browserCookie)
 }
 
-// redeem closes this browser's ceremony and gives it.
-func (v *visit) redeem(p purpose) (ceremony, error) {
+// redeem closes this browser's ceremony and gives it with the authenticator's
+// answer.
+func (v *visit) redeem(p purpose) (ceremony, []byte, error) {
 	c, ok := v.s.passkeys.open.end(v.cookie(cookieBrowser), v.s.cfg.Now())
 	if !ok || c.purpose != p {
-		return ceremony{}, classReplayed
+		return ceremony{}, nil, classReplayed
 	}
 	v.clear(cookieBrowser)
-	return c, nil
+	answer, err := v.readBody()
+	return c, answer, err
 }
 
 // offerCreation begins the creation of a passkey.
@@ -128,15 +130,11 @@ func (v *visit) offerCreation(p purpose, h holder) error {
 
 // finishCreation checks a created passkey.
 func (v *visit) finishCreation(p purpose) (consumer.Passkey, error) {
-	c, err := v.redeem(p)
+	c, answer, err := v.redeem(p)
 	if err != nil {
 		return consumer.Passkey{}, err
 	}
-	body, err := v.readBody()
-	if err != nil {
-		return consumer.Passkey{}, err
-	}
-	parsed, err := protocol.ParseCredentialCreationResponseBytes(body)
+	parsed, err := protocol.ParseCredentialCreationResponseBytes(answer)
 	if err != nil {
 		return consumer.Passkey{}, fmt.Errorf("%w: %w", classInvalid, err)
 	}
@@ -181,15 +179,11 @@ func (v *visit) offerAssertion(p purpose, h *holder) error {
 
 // finishAssertion checks an assertion and notes it.
 func (v *visit) finishAssertion(p purpose) (consumer.Passkey, error) {
-	c, err := v.redeem(p)
+	c, answer, err := v.redeem(p)
 	if err != nil {
 		return consumer.Passkey{}, err
 	}
-	body, err := v.readBody()
-	if err != nil {
-		return consumer.Passkey{}, err
-	}
-	parsed, err := protocol.ParseCredentialRequestResponseBytes(body)
+	parsed, err := protocol.ParseCredentialRequestResponseBytes(answer)
 	if err != nil {
 		return consumer.Passkey{}, fmt.Errorf("%w: %w", classInvalid, err)
 	}

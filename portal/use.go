@@ -75,16 +75,8 @@ type spanLink struct {
 
 // use shows a day, week, month or year.
 func use(v *visit) error {
-	zone, err := v.s.cfg.TTP.Zone(v.r.Context(), v.meter.Name)
-	if err != nil {
-		return err
-	}
 	q := v.r.URL.Query()
-	p, err := parsePeriod(q, v.s.cfg.Now().In(zone))
-	if err != nil {
-		return err
-	}
-	u, compare, err := v.loadUse(p, q.Get("compare"))
+	p, u, compare, err := v.askedUse(q)
 	if err != nil {
 		return err
 	}
@@ -120,6 +112,19 @@ func (v *visit) useQuery(p period, chosen url.Values) url.Values {
 
 func (v *visit) usePath(p period, chosen url.Values) string {
 	return "/m/" + v.meter.Ref + "/use?" + v.useQuery(p, chosen).Encode()
+}
+
+// askedUse is the use of the period that an address names.
+func (v *visit) askedUse(q url.Values) (p period, u, compare *consumer.Use, err error) {
+	zone, err := v.s.cfg.TTP.Zone(v.r.Context(), v.meter.Name)
+	if err != nil {
+		return p, nil, nil, err
+	}
+	if p, err = parsePeriod(q, v.s.cfg.Now().In(zone)); err != nil {
+		return p, nil, nil, err
+	}
+	u, compare, err = v.loadUse(p, q.Get("compare"))
+	return p, u, compare, err
 }
 
 // loadUse asks for the use of a period and of the one that it is compared

@@ -50,15 +50,7 @@ func useJSON(v *visit) error {
 		}
 		return v.writeJSON(200, dataOf(&u, nil, q.Get("cost") != ""))
 	}
-	zone, err := v.s.cfg.TTP.Zone(v.r.Context(), v.meter.Name)
-	if err != nil {
-		return err
-	}
-	p, err := parsePeriod(q, v.s.cfg.Now().In(zone))
-	if err != nil {
-		return err
-	}
-	u, compare, err := v.loadUse(p, q.Get("compare"))
+	_, u, compare, err := v.askedUse(q)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/bill"
 	"github.com/wattveil/wattveil/consumer"
-	"github.com/wattveil/wattveil/readings"
 	"github.com/wattveil/wattveil/wire"
 )
 
@@ -164,28 +163,4 @@ func (c *Consumers) newestSeries(ctx context.Context, m wattveil.Meter) (wattvei
 		return 0, fmt.Errorf("newest series of %v: %w", m, err)
 	}
 	return wattveil.Series(serial), nil
-}
-
-// registersAtOnce is how much time is read at once, in seconds, so that a meter
-// that reads every second takes little memory.
-const registersAtOnce = 2 * 24 * 3600
-
-// Registers shows a meter's readings of a time, both ends included, in parts
-// that rise.
-func (c *Consumers) Registers(ctx context.Context, m wattveil.Meter, from, to time.Time, show func(consumer.Register) error) error {
-	last := min(to.Unix(), readings.MaxTime)
-	for at := max(0, from.Unix()); at <= last; at += registersAtOnce {
-		f, err := c.t.cfg.Readings.Read(ctx, m, at, min(at+registersAtOnce-1, last))
-		if err != nil {
-			return fmt.Errorf("readings of %v: %w", m, err)
-		}
-		for _, run := range f.Runs {
-			for _, r := range run.Readings {
-				if err := show(consumer.Register{Series: run.Series, Reading: r}); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
 }

@@ -54,11 +54,11 @@ func (u *using) describe(out *consumer.Interval, i *vee.Interval) {
 	}
 }
 
-// Readings gives the registers of a period as they came: day by day, in each by
-// series and time.
+// Readings gives the registers of a period as they came, both ends included:
+// day by day, in each by series and time.
 func (c *Consumers) Readings(ctx context.Context, m wattveil.Meter, from, to time.Time, each func(wattveil.Series, wattveil.Reading) error) error {
 	end := min(to.Unix(), readings.MaxTime) + 1 // the last interval ends with a register
-	for at := from.Unix(); at < end; at += readAtOnce {
+	for at := max(0, from.Unix()); at < end; at += readAtOnce {
 		f, err := c.t.cfg.Readings.Read(ctx, m, at, min(at+readAtOnce, end)-1)
 		if err != nil {
 			return fmt.Errorf("readings of %v: %w", m, err)

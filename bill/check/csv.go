@@ -169,29 +169,11 @@ func (p *rowParser) time(s string) int64 {
 	return t.Unix()
 }
 
-// flags reads what a meter reports with a reading: names, or numbers of bits
-// without a name, rising.
+// flags reads what a meter reports with a reading.
 func (p *rowParser) flags(s string) wattveil.Status {
-	if s == "" {
-		return 0
-	}
-	names := map[string]int{"clock": 0, "restart": 1, "tamper": 2}
-	var status wattveil.Status
-	last := -1
-	for _, word := range strings.Split(s, " ") {
-		bit, named := names[word]
-		if !named {
-			n, err := strconv.Atoi(word)
-			if err != nil || n < len(names) || n > 15 || strconv.Itoa(n) != word {
-				p.fail("flags %.30q: want clock, restart, tamper or numbers from %d to 15", s, len(names))
-				return 0
-			}
-			bit = n
-		}
-		if bit <= last {
-			p.fail("flags %.30q are out of order", s)
-		}
-		status, last = status|1<<bit, bit
+	status, err := wattveil.ParseStatus(s)
+	if err != nil {
+		p.fail("%w", err)
 	}
 	return status
 }

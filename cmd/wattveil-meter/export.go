@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -132,7 +131,7 @@ func (r *rows) add(reading wattveil.Reading, wanted bool) error {
 		row := []string{
 			time.Unix(reading.Time, 0).UTC().Format(time.RFC3339),
 			strconv.FormatUint(uint64(reading.Import), 10), strconv.FormatUint(uint64(reading.Export), 10), "", "", "",
-			flags(reading.Status),
+			reading.Status.Text(),
 		}
 		if r.any {
 			row[3] = strconv.FormatInt(reading.Time-r.before.Time, 10)
@@ -151,26 +150,4 @@ func (r *rows) end() error {
 		return r.err
 	}
 	return r.csv.Error()
-}
-
-// flags names the status bits of spec/protocol.md section 6.1; others by number.
-func flags(s wattveil.Status) string {
-	var names []string
-	for bit := range 16 {
-		flag := wattveil.Status(1) << bit
-		if s&flag == 0 {
-			continue
-		}
-		switch flag {
-		case wattveil.StatusClock:
-			names = append(names, "clock")
-		case wattveil.StatusRestart:
-			names = append(names, "restart")
-		case wattveil.StatusTamper:
-			names = append(names, "tamper")
-		default:
-			names = append(names, strconv.Itoa(bit))
-		}
-	}
-	return strings.Join(names, " ")
 }

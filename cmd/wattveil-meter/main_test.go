@@ -181,16 +181,6 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-func TestFlags(t *testing.T) {
-	for status, want := range map[wattveil.Status]string{
-		0: "", 1: "clock", 2: "restart", 4: "tamper", 7: "clock restart tamper", 1<<15 | 2: "restart 15",
-	} {
-		if got := flags(status); got != want {
-			t.Errorf("status %d: %q, want %q", uint16(status), got, want)
-		}
-	}
-}
-
 func TestOpenFiles(t *testing.T) {
 	for _, c := range []struct {
 		meters int
