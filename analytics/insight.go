@@ -39,7 +39,7 @@ func Of(list []wattveil.Interval, zone *time.Location, from, to time.Time) Insig
 	hours := Hours(list)
 	out := Insights{
 		Measured: time.Duration(len(hours)) * time.Hour, Of: to.Sub(from), Feeds: feeds(hours),
-		Base: BaseLoad(hours, zone), Peak: PeakOf(list), Night: NightUse(hours, zone), Week: WeekOf(hours, zone),
+		Base: BaseLoad(BaseLoads(hours, zone)), Peak: PeakOf(list), Night: NightUse(hours, zone), Week: WeekOf(hours, zone),
 	}
 	out.Standby = StandbyShare(hours, out.Base)
 	out.Unusual, out.Compared = UnusualDays(hours, zone)
@@ -100,49 +100,6 @@ func feeds(hours []Hour) bool {
 
 // isNight tells when people mostly sleep, in local hours: from 22 to 6.
 func isNight(local time.Time) bool { return local.Hour() >= 22 || local.Hour() < 6 }
-
-// Base is the power that a home draws when nobody uses anything.
-type Base struct {
-	Power Watt
-	Days  int // that show it
-	Known bool
-}
-
-const (
-	leastDays    = 7  // that say something of a home
-	hoursOfDay   = 20 // of a day that are enough to see its lowest
-	hoursOfNight = 6
-)
-
-// BaseLoad is the median of the days' lowest hours. A median, since one night
-// away or one party must not change it; hours, since a refrigerator pauses for
-// half of one. Where a home feeds in, its panels hide what it draws by day, so
-// only nights count.
-func BaseLoad(hours []Hour, zone *time.Location) Base {
-	night, enough := feeds(hours), hoursOfDay
-	if night {
-		enough = hoursOfNight
-	}
-	var lows []int64
-	for _, day := range days(hours, zone) {
-		low, n := int64(-1), 0
-		for _, h := range day.hours {
-			if night && (h.Export > 0 || !isNight(time.Unix(h.Start, 0).In(zone))) {
-				continue
-			}
-			if n++; low < 0 || int64(h.Import) < low {
-				low = int64(h.Import)
-			}
-		}
-		if n >= enough {
-			lows = append(lows, low)
-		}
-	}
-	if len(lows) < leastDays {
-		return Base{Days: len(lows)}
-	}
-	return Base{Power: Watt(median(lows)), Days: len(lows), Known: true}
-}
 
 // Peak is the highest mean power, and when.
 type Peak struct {

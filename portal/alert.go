@@ -53,7 +53,7 @@ var alertTexts = map[consumer.AlertKind]alertWords{
 	},
 	consumer.AlertBase: {
 		label:   text{"Base load above the usual by more than", "Grundlast über der üblichen um mehr als"},
-		explain: text{"The base load of a day is what you use in its least hour. Usual is the median of the 28 days before. Something may have been left on, or be broken.", "Die Grundlast eines Tages ist, was Sie in seiner geringsten Stunde verbrauchen. Üblich ist der Median der 28 Tage davor. Vielleicht ist etwas angelassen worden oder defekt."},
+		explain: text{"The base load of a day is what you use in its least hour; if you feed in, in that of the night. Usual is the median of the 28 days before. Something may have been left on, or be broken.", "Die Grundlast eines Tages ist, was Sie in seiner geringsten Stunde verbrauchen; wenn Sie einspeisen, in der der Nacht. Üblich ist der Median der 28 Tage davor. Vielleicht ist etwas angelassen worden oder defekt."},
 		unit:    text{"per cent", "Prozent"},
 		was:     text{"Base load %s above the usual; your limit was %s", "Grundlast %s über der üblichen; Ihre Grenze war %s"},
 	},

@@ -163,15 +163,15 @@ func (c *Consumers) look(ctx context.Context, m wattveil.Meter) error {
 	})
 }
 
-// lately is a meter's use from so many local days ago on, but not from before a
+// lately is a meter's use of the days that are looked at, but not from before a
 // time.
-func (c *Consumers) lately(ctx context.Context, m wattveil.Meter, days int, since, now time.Time, step consumer.Step) (consumer.Use, error) {
+func (c *Consumers) lately(ctx context.Context, m wattveil.Meter, since, now time.Time, step consumer.Step) (consumer.Use, error) {
 	zone, err := c.Zone(ctx, m)
 	if err != nil {
 		return consumer.Use{}, err
 	}
 	y, month, d := now.In(zone).Date()
-	from := consumer.DayStart(y, month, d-days, zone)
+	from := consumer.DayStart(y, month, d-alertDays, zone)
 	if from.Before(since) {
 		y, month, d = since.In(zone).Date()
 		from = consumer.DayStart(y, month, d, zone)
@@ -181,7 +181,7 @@ func (c *Consumers) lately(ctx context.Context, m wattveil.Meter, days int, sinc
 
 // overDay finds the days of which more was imported than the limit.
 func (c *Consumers) overDay(ctx context.Context, m wattveil.Meter, a consumer.Alert, now time.Time) (list []consumer.Raised, err error) {
-	u, err := c.lately(ctx, m, alertDays, a.Since, now, consumer.Day)
+	u, err := c.lately(ctx, m, a.Since, now, consumer.Day)
 	for _, b := range u.Buckets {
 		if int64(b.Import) > a.Limit {
 			list = append(list, consumer.Raised{Kind: a.Kind, At: time.Unix(b.Start, 0), Limit: a.Limit, Value: int64(b.Import)})
@@ -193,7 +193,7 @@ func (c *Consumers) overDay(ctx context.Context, m wattveil.Meter, a consumer.Al
 // overHour finds such hours. What was estimated of an hour may have passed in
 // another.
 func (c *Consumers) overHour(ctx context.Context, m wattveil.Meter, a consumer.Alert, now time.Time) (list []consumer.Raised, err error) {
-	u, err := c.lately(ctx, m, alertDays, a.Since, now, consumer.Seconds(3600))
+	u, err := c.lately(ctx, m, a.Since, now, consumer.Seconds(3600))
 	for _, b := range u.Buckets {
 		if int64(b.Import) > a.Limit && b.Estimated+b.Missing == 0 && b.End > a.Since.Unix() {
 			list = append(list, consumer.Raised{Kind: a.Kind, At: time.Unix(b.Start, 0), Limit: a.Limit, Value: int64(b.Import)})
@@ -202,53 +202,33 @@ func (c *Consumers) overHour(ctx context.Context, m wattveil.Meter, a consumer.A
 	return list, err
 }
 
-// baseDay is the base load of a day that is over.
-type baseDay struct {
-	start time.Time
-	base  wattveil.Wh
-}
-
-// unusualBase finds days with a base load above the usual.
+// unusualBase finds days with a base load above that of the days before.
 func (c *Consumers) unusualBase(ctx context.Context, m wattveil.Meter, a consumer.Alert, now time.Time) (list []consumer.Raised, err error) {
-	u, err := c.lately(ctx, m, alertDays+baseDays, time.Time{}, now, consumer.Seconds(3600))
+	zone, err := c.Zone(ctx, m)
 	if err != nil {
 		return nil, err
 	}
-	days := baseLoads(&u, now)
+	dayOf := func(at time.Time, on int) time.Time {
+		y, month, d := at.In(zone).Date()
+		return consumer.DayStart(y, month, d+on, zone)
+	}
+	measured, err := c.measured(ctx, m, dayOf(now, -alertDays-baseDays), dayOf(now, 0))
+	if err != nil {
+		return nil, err
+	}
+	days := analytics.BaseLoads(analytics.Hours(measured), zone)
 	for i, d := range days {
-		end := d.start.AddDate(0, 0, 1)
-		if !end.After(a.Since) || d.start.Before(now.AddDate(0, 0, -alertDays-1)) {
+		start := dayOf(time.Unix(d.Start, 0), 0)
+		if !dayOf(start, 1).After(a.Since) || start.Before(dayOf(now, -alertDays)) {
 			continue
 		}
-		var before []wattveil.Wh
-		for _, e := range days[:i] {
-			if !e.start.Before(d.start.AddDate(0, 0, -baseDays)) {
-				before = append(before, e.base)
-			}
-		}
-		if percent, ok := analytics.AboveUsual(d.base, before); ok && percent > a.Limit {
-			list = append(list, consumer.Raised{Kind: a.Kind, At: d.start, Limit: a.Limit, Value: percent})
+		earliest := dayOf(start, -baseDays).Unix()
+		before := days[slices.IndexFunc(days, func(e analytics.BaseDay) bool { return e.Start >= earliest }):i]
+		if percent, ok := d.Above(analytics.BaseLoad(before)); ok && percent > a.Limit {
+			list = append(list, consumer.Raised{Kind: a.Kind, At: start, Limit: a.Limit, Value: percent})
 		}
 	}
 	return list, nil
-}
-
-// baseLoads are those of the days of an hourly use that are over.
-func baseLoads(u *consumer.Use, now time.Time) (days []baseDay) {
-	for i := 0; i < len(u.Buckets); {
-		y, m, d := time.Unix(u.Buckets[i].Start, 0).In(u.Zone).Date()
-		start, end := consumer.DayStart(y, m, d, u.Zone), consumer.DayStart(y, m, d+1, u.Zone)
-		var hours []wattveil.Wh
-		for ; i < len(u.Buckets) && u.Buckets[i].Start < end.Unix(); i++ {
-			if b := &u.Buckets[i]; b.Measured == b.End-b.Start {
-				hours = append(hours, b.Import)
-			}
-		}
-		if base, ok := analytics.LeastHour(hours); ok && !end.After(now) {
-			days = append(days, baseDay{start, base})
-		}
-	}
-	return days
 }
 
 // silent tells whether the last reading is too long ago.

@@ -24,11 +24,19 @@ func (p *portalRig) claimed(m wattveil.Meter) consumer.Account {
 // hour.
 func (p *portalRig) hourly(m wattveil.Meter, from, to time.Time, use func(at time.Time) wattveil.Wh) {
 	p.t.Helper()
+	p.feeding(m, from, to, func(at time.Time) (imported, exported wattveil.Wh) { return use(at), 0 })
+}
+
+// feeding is hourly for a meter that feeds in, too.
+func (p *portalRig) feeding(m wattveil.Meter, from, to time.Time, use func(at time.Time) (imported, exported wattveil.Wh)) {
+	p.t.Helper()
 	var list []wattveil.Reading
-	var sum wattveil.Register
+	var r wattveil.Reading
 	for at := from; !at.After(to); at = at.Add(time.Hour) {
-		list = append(list, wattveil.Reading{Time: at.Unix(), Import: sum})
-		sum = sum.Add(use(at))
+		r.Time = at.Unix()
+		list = append(list, r)
+		imported, exported := use(at)
+		r.Import, r.Export = r.Import.Add(imported), r.Export.Add(exported)
 	}
 	must(p.t, p.store.Append(context.Background(), []readings.Block{{Meter: m, Epoch: 1, Counter: 1 << 20, Series: 1, Readings: list}}))
 }
@@ -92,6 +100,30 @@ func TestAlertsAreRaised(t *testing.T) {
 	if n := p.count("raised_alerts WHERE kind = 'silent'"); n != 1 {
 		t.Errorf("one silence was raised %d times", n)
 	}
+}
+
+// TestAlertOfANightsBaseLoad: panels carry the base load by day, so that it is
+// looked for at night, as the page of insights does.
+func TestAlertOfANightsBaseLoad(t *testing.T) {
+	p := newPortalRig(t)
+	p.clock.add(presently.Sub(start))
+	m := p.company.keyed(7).name
+	p.claimed(m)
+	set := time.Date(2026, 6, 12, 12, 0, 0, 0, p.zone)
+	p.clock.add(set.Sub(presently))
+	p.setAlert(m, consumer.AlertBase, 50)
+	p.clock.add(presently.Sub(set))
+	p.feeding(m, time.Date(2026, 5, 1, 0, 0, 0, 0, p.zone), presently.Truncate(time.Hour), func(at time.Time) (imported, exported wattveil.Wh) {
+		switch local := at.In(p.zone); {
+		case local.Hour() >= 6 && local.Hour() < 22:
+			return 0, 900
+		case local.Format(time.DateOnly) == "2026-06-16":
+			return 200, 0
+		default:
+			return 120, 0
+		}
+	})
+	holdRaised(t, p.alertsOf(m).Raised, []consumer.Raised{{Kind: consumer.AlertBase, At: time.Date(2026, 6, 16, 0, 0, 0, 0, p.zone), Limit: 50, Value: 66}})
 }
 
 func holdRaised(t *testing.T, got, want []consumer.Raised) {

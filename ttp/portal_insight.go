@@ -15,15 +15,22 @@ func (c *Consumers) Insights(ctx context.Context, m wattveil.Meter, from, to tim
 	if err != nil {
 		return analytics.Insights{}, err
 	}
+	measured, err := c.measured(ctx, m, from, to)
+	if err != nil {
+		return analytics.Insights{}, err
+	}
+	return analytics.Of(measured, zone, from, to), nil
+}
+
+// measured is the energy of a period as package analytics looks at it: without
+// what is estimated.
+func (c *Consumers) measured(ctx context.Context, m wattveil.Meter, from, to time.Time) ([]wattveil.Interval, error) {
 	var measured analytics.Collector
-	err = c.Intervals(ctx, m, from, to, func(i *consumer.Interval) error {
+	err := c.Intervals(ctx, m, from, to, func(i *consumer.Interval) error {
 		if !i.Estimated() {
 			measured.Add(i.Interval)
 		}
 		return nil
 	})
-	if err != nil {
-		return analytics.Insights{}, err
-	}
-	return analytics.Of(measured.Intervals(), zone, from, to), nil
+	return measured.Intervals(), err
 }
