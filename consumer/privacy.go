@@ -11,7 +11,7 @@ const (
 // Profile is how much of a meter is kept once it is billed.
 type Profile string
 
-// The profiles (spec/portal.md section 10.1).
+// The profiles (spec/portal.md section 15.1).
 const (
 	Full   Profile = "full"   // as in TAF 7
 	Totals Profile = "totals" // as in TAF 1

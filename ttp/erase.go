@@ -16,7 +16,7 @@ import (
 // Erasing goes in steps, so that a stop between any two of them is made good
 // later: it is noted up to when a meter's readings go, and from then on ingest
 // takes none of those days; they are counted; the store erases them; it is
-// noted that this is done (spec/portal.md section 10.3).
+// noted that this is done (spec/portal.md section 15.3).
 
 // billRow is a bill as far as erasing is concerned.
 type billRow struct {
@@ -52,7 +52,7 @@ func finallyBilled(bills []billRow, passed func(billRow) bool) (end int64) {
 }
 
 // finalUpTo is the end of what is finally billed of a meter, of the bills that
-// due lets pass; 0 if nothing is (spec/portal.md section 10.2).
+// due lets pass; 0 if nothing is (spec/portal.md section 15.2).
 func (t *TTP) finalUpTo(ctx context.Context, m wattveil.Meter, ch consumer.Choices, due func(billRow) bool) (int64, error) {
 	bills, err := t.billRows(ctx, m)
 	if err != nil || len(bills) == 0 {
@@ -127,6 +127,9 @@ func (t *TTP) beginErasure(ctx context.Context, m wattveil.Meter, before int64, 
 		if err != nil {
 			return err
 		}
+		if err := forgetRaised(ctx, tx, m, before); err != nil {
+			return err
+		}
 		if lows, err = lowsOf(ctx, tx, m); err != nil {
 			return err
 		}
@@ -166,6 +169,9 @@ func (t *TTP) carryOut(ctx context.Context, id int64, m wattveil.Meter, before i
 	}
 	if err == nil {
 		err = t.cfg.Readings.Erase(ctx, m, before)
+	}
+	if err == nil {
+		err = registry.Erase(ctx, t.db) // what alerts told
 	}
 	if err == nil {
 		_, err = t.db.ExecContext(ctx, `UPDATE erasures SET done = 1 WHERE id = ?`, id)

@@ -1,6 +1,7 @@
 package ttp
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -131,6 +132,42 @@ func TestErase(t *testing.T) {
 	}
 	if u := p.asUsed(m.name, month(p, 2), month(p, 3), consumer.Day); u.Total.Known() {
 		t.Error("energy of erased days is shown")
+	}
+}
+
+// TestEraseTakesWhatAlertsTold: a day's energy is not in the registry any more,
+// nor in its files, once the day is erased.
+func TestEraseTakesWhatAlertsTold(t *testing.T) {
+	const limit, value = 500_007, 0x7A5B6C // three bytes each in SQLite's rows, one after the other
+	row := []byte{limit >> 16, limit >> 8 & 0xFF, limit & 0xFF, value >> 16, value >> 8 & 0xFF, value & 0xFF}
+	p, m := billed(t)
+	must(t, p.Consumers().Choose(t.Context(), m.name, consumer.Choices{Profile: consumer.Full, NoCorrections: true}))
+	before := time.Date(2026, 4, 20, 0, 0, 0, 0, time.UTC)
+	for kind, times := range map[consumer.AlertKind][]time.Time{
+		consumer.AlertDay:    {before.Add(-2 * time.Hour), before}, // the first is 20 April in Zurich
+		consumer.AlertHour:   {before.Add(-time.Hour), before},
+		consumer.AlertBase:   {before.Add(-2 * time.Hour), before.AddDate(0, 0, 27), before.AddDate(0, 0, 30)},
+		consumer.AlertSilent: {before.Add(-time.Second), before},
+	} {
+		for i, at := range times {
+			v := value
+			if i == len(times)-1 { // stays
+				v = i
+			}
+			_, err := p.db.Exec(`INSERT INTO raised_alerts (uc, an_id, kind, at, threshold, value) VALUES (?, ?, ?, ?, ?, ?)`,
+				m.name.UC, int64(m.name.Pseudonym), string(kind), at.Unix(), limit, v)
+			must(t, err)
+		}
+	}
+	if !bytes.Contains(readFolder(t, p.dir), row) {
+		t.Fatal("the value is not in the files before: this looks at nothing")
+	}
+	must(t, p.Consumers().Erase(t.Context(), m.name, before))
+	if n, gone := p.count("raised_alerts"), p.count("raised_alerts WHERE value = ?", value); n != 4 || gone != 0 {
+		t.Errorf("%d alerts are left, %d of them of erased days; want 4 and none", n, gone)
+	}
+	if bytes.Contains(readFolder(t, p.dir), row) {
+		t.Error("the value is in the files after its day was erased")
 	}
 }
 

@@ -129,6 +129,15 @@ func (c *Consumers) maintainAlerts(ctx context.Context, now time.Time) error {
 	return failed
 }
 
+// forgetRaised deletes what alerts raised that tells of readings before a
+// second. Base loads are compared with those of the days before; a day more,
+// since local days are not UTC's.
+func forgetRaised(ctx context.Context, tx *sql.Tx, m wattveil.Meter, before int64) error {
+	_, err := tx.ExecContext(ctx, `DELETE FROM raised_alerts WHERE uc = ?1 AND an_id = ?2 AND (at < ?3 OR kind = ?4 AND at < ?5)`,
+		m.UC, int64(m.Pseudonym), before, string(consumer.AlertBase), before+(baseDays+1)*secondsPerDay)
+	return err
+}
+
 // look finds what a meter's alerts have to raise.
 func (c *Consumers) look(ctx context.Context, m wattveil.Meter) error {
 	set, err := c.alertsSet(ctx, m)

@@ -23,7 +23,7 @@ const (
 )
 
 // Events are what happened to a meter's keys and readings, the newest first
-// (spec/portal.md section 11).
+// (spec/portal.md section 16).
 func (c *Consumers) Events(ctx context.Context, m wattveil.Meter) ([]consumer.Event, error) {
 	list, err := c.keptEvents(ctx, m)
 	if err == nil {
