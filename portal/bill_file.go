@@ -127,7 +127,7 @@ const aroundBill = 35 * 24 * time.Hour
 
 // writeBillRegisters writes the meter's readings in the second form.
 func writeBillRegisters(v *visit, b *consumer.Bill, out io.Writer) error {
-	return v.writeRegisters(out, b.From.Add(-aroundBill), b.To.Add(aroundBill))
+	return v.inTurn(func() error { return v.writeRegisters(out, b.From.Add(-aroundBill), b.To.Add(aroundBill)) })
 }
 
 // pdfFile prints the bill, with those that came before it. The TTP knows no

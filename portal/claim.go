@@ -32,9 +32,8 @@ func claim(v *visit) error { return v.render(200, &claimPage, claimView{}) }
 func claimCode(v *visit) error {
 	text := v.r.PostFormValue("code")
 	m, err := v.s.cfg.TTP.CheckClaim(v.r.Context(), text)
-	var class consumer.Class
-	if errors.As(err, &class) {
-		answer := refusals[classOf(err)]
+	if errors.As(err, new(consumer.Class)) {
+		class, answer := v.refusalOf(err)
 		return v.render(answer.status, &claimPage, claimView{text, string(class), answer.text.in(v.locale.lang)})
 	}
 	if err != nil {

@@ -4,8 +4,59 @@ import (
 	"bufio"
 	"io"
 	"net/http"
+	"sync"
 	"time"
+
+	"github.com/wattveil/wattveil/consumer"
 )
+
+// Of spec/portal.md section 12.
+const (
+	exportsOfAccount = 2
+	exportsAtOnce    = 16
+)
+
+// exporting counts the exports that are under way.
+type exporting struct {
+	mu  sync.Mutex
+	all int
+	of  map[consumer.Account]int
+}
+
+// begin counts one until it ends, or refuses it.
+func (x *exporting) begin(a consumer.Account) (end func(), err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.all >= exportsAtOnce || x.of[a] >= exportsOfAccount {
+		return nil, classExporting
+	}
+	x.add(a, 1)
+	return func() {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.add(a, -1)
+	}, nil
+}
+
+func (x *exporting) add(a consumer.Account, n int) {
+	if x.of == nil {
+		x.of = make(map[consumer.Account]int)
+	}
+	x.all += n
+	if x.of[a] += n; x.of[a] == 0 {
+		delete(x.of, a)
+	}
+}
+
+// inTurn writes what takes long, unless too much is written already.
+func (v *visit) inTurn(write func() error) error {
+	end, err := v.s.exports.begin(v.session.Account)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return write()
+}
 
 const downloadBuffer = 64 << 10
 

@@ -96,10 +96,12 @@ func exportFile(v *visit) error {
 	}
 	name := fmt.Sprintf("wattveil-%s-%s-%s.%s", form.Name, days.from.Format(dateForm), days.last().Format(dateForm), form.file)
 	return v.download(form.kind, name, func(out io.Writer) error {
-		if form.Name == registers {
-			return v.writeRegisters(out, days.from, days.to)
-		}
-		return v.exportIntervals(out, export.Format(form.Name), days)
+		return v.inTurn(func() error {
+			if form.Name == registers {
+				return v.writeRegisters(out, days.from, days.to)
+			}
+			return v.exportIntervals(out, export.Format(form.Name), days)
+		})
 	})
 }
 

@@ -22,6 +22,10 @@ func (f *fake) Events(context.Context, wattveil.Meter) ([]consumer.Event, error)
 // Intervals are of an hour each; every fifth is missing, every seventh
 // estimated.
 func (f *fake) Intervals(_ context.Context, _ wattveil.Meter, from, to time.Time, each func(*consumer.Interval) error) error {
+	if f.begun != nil {
+		f.begun <- struct{}{}
+		<-f.goOn
+	}
 	for n, at := 0, from.Unix(); at < to.Unix() && !f.empty; n, at = n+1, at+3600 {
 		if n%5 == 4 {
 			continue

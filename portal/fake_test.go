@@ -25,10 +25,12 @@ type fake struct {
 	set      []consumer.Alert // that was asked for
 	billed   fakeBill
 
-	breaks int // the interval at which an export fails, if above 0
-	chosen consumer.Choices
-	links  []consumer.Link
-	erased time.Time
+	begun, goOn chan struct{} // hold exports once they have begun, if they are there
+	crowded     bool          // every account has the meters
+	breaks      int           // the interval at which an export fails, if above 0
+	chosen      consumer.Choices
+	links       []consumer.Link
+	erased      time.Time
 }
 
 var (
@@ -80,7 +82,7 @@ func (f *fake) RefuseTakeover(context.Context, consumer.Account, string) error {
 func (f *fake) Meters(_ context.Context, a consumer.Account) ([]consumer.Meter, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if a != f.account {
+	if a != f.account && !f.crowded {
 		return nil, f.fails
 	}
 	return slices.Clone(f.meters), f.fails

@@ -120,6 +120,7 @@ type Server struct {
 	assets   assets
 	passkeys *ceremonies
 	proofs   *pending[wattveil.Meter]
+	exports  exporting
 	table    []route
 	handler  http.Handler
 	srv      *http.Server

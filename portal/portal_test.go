@@ -26,9 +26,16 @@ func newServer(t testing.TB, f *fake) (*Server, *http.Cookie) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s, f.signIn(f.account)
+}
+
+// signIn gives an account a session.
+func (f *fake) signIn(a consumer.Account) *http.Cookie {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	token := consumer.NewToken()
-	f.sessions[token.Hash()] = consumer.Session{Account: f.account, Passkey: []byte("one"), Ends: fakeNow.Add(time.Hour), Confirmed: fakeNow}
-	return s, &http.Cookie{Name: cookieSession, Value: base64.RawURLEncoding.EncodeToString(token[:])}
+	f.sessions[token.Hash()] = consumer.Session{Account: a, Passkey: []byte("one"), Ends: fakeNow.Add(time.Hour), Confirmed: fakeNow}
+	return &http.Cookie{Name: cookieSession, Value: base64.RawURLEncoding.EncodeToString(token[:])}
 }
 
 // get asks for a page.
@@ -245,6 +252,27 @@ func TestLocale(t *testing.T) {
 	for header, want := range map[string]string{"de-CH,de;q=0.9": german, "fr,de;q=0.5": german, "": english, "xx": english, "EN-us": english} {
 		if got := preferred(header); got != want {
 			t.Errorf("Accept-Language %q gives %s, want %s", header, got, want)
+		}
+	}
+}
+
+// TestRetryAfter: who is refused because of too many is told when to come
+// again, on the page of claims too.
+func TestRetryAfter(t *testing.T) {
+	f := newFake()
+	s, session := newServer(t, f)
+	for class, r := range refusals {
+		f.fails = class
+		want := retryAfter[class]
+		if (r.status == http.StatusTooManyRequests) != (want != "") {
+			t.Errorf("%s is answered %d, again after %q s", class, r.status, want)
+		}
+		for path, w := range map[string]*httptest.ResponseRecorder{
+			"claim": post(s, "/claim", "code=RIGHT"), "page": get(s, "/m/"+fakeRef+"/meter", session),
+		} {
+			if got := w.Header().Get("Retry-After"); got != want {
+				t.Errorf("%s, %s: %d, again after %q s, want %q", class, path, w.Code, got, want)
+			}
 		}
 	}
 }

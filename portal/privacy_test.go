@@ -179,6 +179,63 @@ func TestExportFiles(t *testing.T) {
 	}
 }
 
+// TestExportsAtOnce: an account and the portal have so many at once, and what
+// ends, in whatever way, makes room.
+func TestExportsAtOnce(t *testing.T) {
+	f := newFake()
+	s, _ := newServer(t, f)
+	exportPath := "/m/" + fakeRef + "/export/file?format=csv&from=2026-03-28&to=2026-03-30"
+	f.crowded, f.begun, f.goOn = true, make(chan struct{}), make(chan struct{})
+	ended := make(chan int)
+	begin := func(session *http.Cookie) {
+		t.Helper()
+		go func() { ended <- get(s, exportPath, session).Code }()
+		select {
+		case <-f.begun:
+		case status := <-ended:
+			t.Fatalf("an export does not begin: %d", status)
+		}
+	}
+	refused := func(when, path string, session *http.Cookie) {
+		t.Helper()
+		for lang, says := range map[string]string{"en": "Wait until one is done", "de": "Warten Sie, bis einer fertig ist"} {
+			w := get(s, path, session, &http.Cookie{Name: cookieLanguage, Value: lang})
+			if body := w.Body.String(); w.Code != 429 || w.Header().Get("Retry-After") != "60" || w.Header().Get("Content-Disposition") != "" ||
+				!strings.Contains(body, `data-class="exporting"`) || !strings.Contains(body, says) {
+				t.Errorf("%s: %d, again after %q s", when, w.Code, w.Header().Get("Retry-After"))
+			}
+		}
+	}
+	var last *http.Cookie
+	for range exportsAtOnce / exportsOfAccount {
+		last = f.signIn(consumer.NewAccount())
+		for range exportsOfAccount {
+			begin(last)
+		}
+		refused("a third of an account", exportPath, last)
+		refused("registers of a bill beside two", "/m/"+fakeRef+"/bill/"+fakeBillRef+"/registers.csv", last)
+		if w := get(s, "/m/"+fakeRef+"/bill/"+fakeBillRef+"/check.json", last); w.Code != 200 {
+			t.Errorf("what the page of a bill needs, beside two exports: %d", w.Code)
+		}
+	}
+	refused("one more than the portal has at once", exportPath, f.signIn(consumer.NewAccount()))
+	for range exportsAtOnce {
+		f.goOn <- struct{}{}
+		if status := <-ended; status != 200 {
+			t.Errorf("an export that was held ends with %d", status)
+		}
+	}
+	f.begun = nil
+	for _, f.breaks = range []int{3, 3, 3, 0} { // fail before the first bytes, and not
+		if w := get(s, exportPath, last); w.Code != map[bool]int{true: 429, false: 200}[f.breaks > 0] || strings.Contains(w.Body.String(), "exporting") {
+			t.Errorf("an export alone: %d", w.Code)
+		}
+	}
+	if s.exports.all != 0 || len(s.exports.of) != 0 {
+		t.Errorf("%d exports of %d accounts are under way when all have ended", s.exports.all, len(s.exports.of))
+	}
+}
+
 // TestExportBreaksOff: what fails before anything was sent is answered as such,
 // and what fails later does not look whole.
 func TestExportBreaksOff(t *testing.T) {
@@ -206,6 +263,11 @@ func TestExportBreaksOff(t *testing.T) {
 	}
 	if status, err := ask(3); status != http.StatusTooManyRequests || err != nil {
 		t.Errorf("a failure at once: %d, %v", status, err)
+	}
+	for range exportsOfAccount { // more follow: what breaks off makes room
+		if status, err := ask(10_000); status != 200 || err == nil {
+			t.Errorf("a failure on the way: %d, %v", status, err)
+		}
 	}
 	if status, err := ask(10_000); status != 200 || err == nil {
 		t.Errorf("a failure on the way: %d, %v", status, err)

@@ -9,7 +9,7 @@ import (
 const (
 	cookieProof = "__Host-proof"
 	proofLasts  = 15 * time.Minute
-	openProofs  = 1 << 14
+	openProofs  = 1 << 15 // more than the limit of claims lets come in that time
 )
 
 // keepProof notes that this browser has proved a meter.

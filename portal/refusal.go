@@ -18,6 +18,7 @@ const (
 	classInvalid     consumer.Class = "assertion-invalid"
 	classConfirm     consumer.Class = "confirm"
 	classCrossSite   consumer.Class = "cross-site"
+	classExporting   consumer.Class = "exporting"
 	classNotFound    consumer.Class = "not-found"
 	classUnavailable consumer.Class = "unavailable"
 )
@@ -75,6 +76,9 @@ var refusals = map[consumer.Class]refusal{
 	consumer.LinkOver: {http.StatusNotFound, text{
 		"This link shows nothing: it is over, was revoked, or never was. Ask whoever gave it to you for another one.",
 		"Dieser Link zeigt nichts: Er ist abgelaufen, wurde widerrufen, oder es gab ihn nie. Bitten Sie den, von dem Sie ihn haben, um einen neuen."}},
+	classExporting: {http.StatusTooManyRequests, text{
+		"Two exports of your account are under way, or many others are. Wait until one is done, then try again.",
+		"Zwei Exporte Ihres Kontos laufen gerade, oder viele andere. Warten Sie, bis einer fertig ist, und versuchen Sie es dann noch einmal."}},
 	classNoProof: {http.StatusForbidden, text{
 		"No claim code of this browser is open: it was used, or is older than 15 minutes. Type the code again.",
 		"Für diesen Browser ist kein Zugangscode offen: Er wurde benutzt oder ist älter als 15 Minuten. Geben Sie den Code noch einmal ein."}},
@@ -114,6 +118,9 @@ type badRequest struct {
 func (b badRequest) Error() string { return fmt.Sprintf("%s: want %s", b.name, b.want.EN) }
 func (b badRequest) Unwrap() error { return consumer.BadRequest }
 
+// retryAfter is in how many seconds it is worth while to ask again.
+var retryAfter = map[consumer.Class]string{consumer.Busy: "60", consumer.Limited: "3600", classExporting: "60"}
+
 // classOf is the class that an error is answered with.
 func classOf(err error) consumer.Class {
 	class := classUnavailable
@@ -123,6 +130,16 @@ func classOf(err error) consumer.Class {
 		}
 	}
 	return classUnavailable
+}
+
+// refusalOf is the class of an error and how it is answered. It sets what the
+// answer's head says of it.
+func (v *visit) refusalOf(err error) (consumer.Class, refusal) {
+	class := classOf(err)
+	if wait, ok := retryAfter[class]; ok {
+		v.w.Header().Set("Retry-After", wait)
+	}
+	return class, refusals[class]
 }
 
 // isGone tells whether the browser has left.

@@ -229,16 +229,15 @@ func (v *visit) refuse(to route, err error) {
 		_ = v.redirect("/sign-in?" + url.Values{"next": {v.r.URL.RequestURI()}}.Encode())
 		return
 	}
-	class := classOf(err)
 	if isGone(v.r.Context()) {
 		return
 	}
+	class, answer := v.refusalOf(err)
 	if class == classUnavailable {
 		v.s.cfg.Log.Error("page not shown", "route", to.pattern, "error", err)
 	} else {
 		v.s.cfg.Log.Debug("request refused", "route", to.pattern, "class", string(class))
 	}
-	answer := refusals[class]
 	shown := refusalView{Class: string(class), Text: answer.text.in(v.locale.lang)}
 	var bad badRequest
 	if errors.As(err, &bad) {

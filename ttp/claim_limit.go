@@ -12,7 +12,7 @@ const (
 	claimsPerSecond = 20
 	claimsAtOnce    = 200
 	failuresPerHour = 10
-	limitedLocators = 1 << 16 // that are remembered
+	limitedLocators = 1 << 17 // that are remembered: more than can fail in an hour
 )
 
 // claimLimits bounds what strangers can make the TTP do and say. It keeps no
