@@ -49,13 +49,13 @@ func findChromium(t testing.TB) string {
 	return ""
 }
 
-// chromium starts one browser process for a test.
-func chromium(t testing.TB) context.Context {
+// chromium starts one browser process for a test, with flags of its own.
+func chromium(t testing.TB, flags ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 		chromedp.ExecPath(findChromium(t)), chromedp.NoSandbox, chromedp.UserAgent(userAgent),
 		chromedp.Flag("disable-gpu", true), chromedp.WindowSize(1280, 900), chromedp.WSURLReadTimeout(time.Minute))
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(options, flags...)...)
 	t.Cleanup(cancel)
 	first, cancel := chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
