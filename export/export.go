@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/wattveil/wattveil/consumer"
+	"github.com/wattveil/wattveil/tariff"
 )
 
 // Format is a form of section 2.
@@ -33,6 +34,16 @@ type Header struct {
 	Currency string         // ISO 4217 code of the costs; empty without costs
 	Feeds    bool           // the meter fed in between From and To
 	Made     time.Time
+	Bills    []Bill // of periods within From and To, by their start; Green Button has them
+}
+
+// Bill is a bill as far as an export tells of it.
+type Bill struct {
+	From, To time.Time
+	Total    tariff.Decimal
+	Currency string         // ISO 4217 code
+	Import   tariff.Decimal // kWh
+	Told     bool           // Import is known
 }
 
 // Writer writes intervals. Close ends the form; it does not close what is

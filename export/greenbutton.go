@@ -183,8 +183,7 @@ func (g *greenButton) openBlock(at int64) {
 func (g *greenButton) beginBlock(flow int) {
 	up := g.reading(flow) + "/IntervalBlock"
 	g.begin("Intervals", fmt.Sprintf("%s/%d", up, g.block.from), up, nil)
-	g.printf("<IntervalBlock xmlns=\"http://naesb.org/espi\"><interval><duration>%d</duration><start>%d</start></interval>\n",
-		g.block.to-g.block.from, g.block.from)
+	g.printf("<IntervalBlock xmlns=\"http://naesb.org/espi\"><interval>%s</interval>\n", g.block.xml())
 }
 
 func (g *greenButton) endBlock() {
@@ -208,30 +207,72 @@ func (g *greenButton) closeBlock() {
 
 func (g *greenButton) Close() error {
 	g.closeBlock()
-	up := g.point + "/UsageSummary"
-	g.begin("Summary", up+"/1", up, nil)
-	period := fmt.Sprintf("<duration>%d</duration><start>%d</start>", g.h.To.Unix()-g.h.From.Unix(), g.h.From.Unix())
-	g.printf(`<UsageSummary xmlns="http://naesb.org/espi"><billingPeriod>%s</billingPeriod>`, period)
-	if g.currency != 0 && g.sum.any && !g.sum.uncosted {
-		g.lineItem(itemUsageFee, g.sum.importCost, period)
-		if g.h.Feeds {
-			g.lineItem(itemCredit, g.sum.exportCost, period)
-		}
+	for i := range g.h.Bills {
+		g.billSummary(i+1, &g.h.Bills[i])
 	}
-	g.printf("<currency>%d</currency><overallConsumptionLastPeriod><powerOfTenMultiplier>0</powerOfTenMultiplier><timeStamp>%d</timeStamp>"+
-		"<uom>%d</uom><value>%d</value></overallConsumptionLastPeriod>", g.currency, g.h.To.Unix(), unitWh, g.sum.imported)
-	g.printf("<statusTimeStamp>%d</statusTimeStamp><commodity>1</commodity></UsageSummary>", g.h.Made.Unix())
-	g.end()
+	if len(g.h.Bills) == 0 {
+		g.periodSummary()
+	}
 	g.printf("</feed>\n")
 	return g.err
 }
 
-// lineItem writes a sum of costs. What no Int48 holds is left out.
-func (g *greenButton) lineItem(kind int, amount tariff.Decimal, period string) {
-	units := scaled(amount, costPlaces)
-	if units == nil || *units > mostCost || *units < -mostCost {
-		return
+// billSummary tells of a bill.
+func (g *greenButton) billSummary(number int, b *Bill) {
+	currency, costs := currencyNumbers[b.Currency], ""
+	if total, ok := amount(b.Total); ok && currency != 0 {
+		costs = fmt.Sprintf("<billLastPeriod>%d</billLastPeriod>", total)
 	}
-	g.printf("<costAdditionalDetailLastPeriod><amount>%d</amount><note>Energy without standing charges, fees and taxes</note>"+
-		"<itemKind>%d</itemKind><itemPeriod>%s</itemPeriod></costAdditionalDetailLastPeriod>", *units, kind, period)
+	var imported *int64
+	if b.Told {
+		imported = scaled(b.Import, 3)
+	}
+	g.summary(number, span{b.From.Unix(), b.To.Unix()}, currency, costs, imported)
+}
+
+// periodSummary tells of all that is exported.
+func (g *greenButton) periodSummary() {
+	of, costs := span{g.h.From.Unix(), g.h.To.Unix()}, ""
+	if g.currency != 0 && g.sum.any && !g.sum.uncosted {
+		costs = lineItem(itemUsageFee, g.sum.importCost, of)
+		if g.h.Feeds {
+			costs += lineItem(itemCredit, g.sum.exportCost, of)
+		}
+	}
+	g.summary(1, of, g.currency, costs, &g.sum.imported)
+}
+
+func (g *greenButton) summary(number int, of span, currency int, costs string, imported *int64) {
+	up := g.point + "/UsageSummary"
+	g.begin("Summary", fmt.Sprintf("%s/%d", up, number), up, nil)
+	g.printf(`<UsageSummary xmlns="http://naesb.org/espi"><billingPeriod>%s</billingPeriod>%s<currency>%d</currency>`, of.xml(), costs, currency)
+	if imported != nil {
+		g.printf("<overallConsumptionLastPeriod><powerOfTenMultiplier>0</powerOfTenMultiplier><timeStamp>%d</timeStamp>"+
+			"<uom>%d</uom><value>%d</value></overallConsumptionLastPeriod>", of.to, unitWh, *imported)
+	}
+	g.printf("<statusTimeStamp>%d</statusTimeStamp><commodity>1</commodity></UsageSummary>", g.h.Made.Unix())
+	g.end()
+}
+
+func (s span) xml() string {
+	return fmt.Sprintf("<duration>%d</duration><start>%d</start>", s.to-s.from, s.from)
+}
+
+// lineItem is a sum of costs. What no Int48 holds is left out.
+func lineItem(kind int, cost tariff.Decimal, of span) string {
+	units, ok := amount(cost)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("<costAdditionalDetailLastPeriod><amount>%d</amount><note>Energy without standing charges, fees and taxes</note>"+
+		"<itemKind>%d</itemKind><itemPeriod>%s</itemPeriod></costAdditionalDetailLastPeriod>", units, kind, of.xml())
+}
+
+// amount is money in hundred-thousandths of the currency, if an Int48 holds it.
+func amount(d tariff.Decimal) (units int64, ok bool) {
+	n := scaled(d, costPlaces)
+	if n == nil || *n > mostCost || *n < -mostCost {
+		return 0, false
+	}
+	return *n, true
 }

@@ -68,7 +68,8 @@ type block struct {
 
 type summary struct {
 	Period   gbSpan `xml:"billingPeriod"`
-	Overall  int64  `xml:"overallConsumptionLastPeriod>value"`
+	Bill     *int64 `xml:"billLastPeriod"`
+	Overall  *int64 `xml:"overallConsumptionLastPeriod>value"`
 	Currency int    `xml:"currency"`
 	Items    []struct {
 		Amount int64 `xml:"amount"`
@@ -207,7 +208,7 @@ func TestGreenButtonReadsBack(t *testing.T) {
 			if e.Content.Block != nil {
 				blocks++
 			}
-			if s := e.Content.Summary; s != nil && (s.Overall != imported || s.Period.Start != p[0].Unix() || s.Period.Duration != p[1].Unix()-p[0].Unix() || s.Currency != 756 || len(s.Items) != 0) {
+			if s := e.Content.Summary; s != nil && (s.Bill != nil || s.Overall == nil || *s.Overall != imported || s.Period.Start != p[0].Unix() || s.Period.Duration != p[1].Unix()-p[0].Unix() || s.Currency != 756 || len(s.Items) != 0) {
 				t.Errorf("the summary says %+v", *s)
 			}
 		}
@@ -254,6 +255,41 @@ func TestGreenButtonSums(t *testing.T) {
 	items := f.Entries[len(f.Entries)-1].Content.Summary.Items
 	if len(items) != 2 || items[0].Kind != 3 || items[0].Amount != *hundredThousandths(costs[0]) || items[1].Kind != 6 || items[1].Amount != *hundredThousandths(costs[1]) {
 		t.Errorf("line items %+v", items)
+	}
+}
+
+// TestGreenButtonBills: each bill has a summary, and nothing else has.
+func TestGreenButtonBills(t *testing.T) {
+	z, periods := springAndAutumn(t)
+	h, list := home(t, z, periods[0][0], periods[0][1])
+	first, second := h.From.AddDate(0, 0, 1), h.From.AddDate(0, 0, 2)
+	h.Bills = []export.Bill{
+		{From: h.From, To: first, Total: tariff.NewDecimal(4212, 2), Currency: "CHF", Import: tariff.NewDecimal(9007, 3), Told: true},
+		{From: first, To: second, Total: tariff.NewDecimal(-150, 2), Currency: "EUR"}, // a credit; the energy is withheld
+		{From: second, To: h.To, Total: tariff.NewDecimal(7, 0), Currency: "XAU", Told: true},
+	}
+	content := write(t, export.FormatGreenButton, h, list)
+	validate(t, content)
+	_, f := readGreenButton(t, content)
+	var got []string
+	for _, e := range f.Entries {
+		if s := e.Content.Summary; s != nil {
+			say := func(n *int64) string {
+				if n == nil {
+					return "none"
+				}
+				return fmt.Sprint(*n)
+			}
+			got = append(got, fmt.Sprintf("%d+%d: bill %s of %d, %s Wh, %d items", s.Period.Start, s.Period.Duration, say(s.Bill), s.Currency, say(s.Overall), len(s.Items)))
+		}
+	}
+	want := []string{
+		fmt.Sprintf("%d+%d: bill 4212000 of 756, 9007 Wh, 0 items", h.From.Unix(), first.Unix()-h.From.Unix()),
+		fmt.Sprintf("%d+%d: bill -150000 of 978, none Wh, 0 items", first.Unix(), second.Unix()-first.Unix()),
+		fmt.Sprintf("%d+%d: bill none of 0, 0 Wh, 0 items", second.Unix(), h.To.Unix()-second.Unix()),
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("summaries are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 

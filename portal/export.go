@@ -10,6 +10,7 @@ import (
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/consumer"
 	"github.com/wattveil/wattveil/export"
+	"github.com/wattveil/wattveil/tariff"
 )
 
 // Exports gives all that is known of meters' energy, a piece at a time. What is
@@ -35,7 +36,7 @@ var exportPage = page{name: "export", texts: texts{
 	"parquet":        {"Parquet", "Parquet"},
 	"parquet-t":      {"For data analysis. With costs.", "Für Datenanalysen. Mit Kosten."},
 	"green-button":   {"Green Button (XML)", "Green Button (XML)"},
-	"green-button-t": {"For energy services that read ESPI. With costs.", "Für Energiedienste, die ESPI lesen. Mit Kosten."},
+	"green-button-t": {"For energy services that read ESPI. With costs and bills.", "Für Energiedienste, die ESPI lesen. Mit Kosten und Rechnungen."},
 	"notes":          {"Good to know", "Gut zu wissen"},
 	"note-missing":   {"What is missing is left out, never written as zero. What is estimated is marked: quality 8 or 9.", "Was fehlt, ist ausgelassen und nie als Null geschrieben. Geschätztes ist gekennzeichnet: Qualität 8 oder 9."},
 	"note-cost":      {"Costs are those of energy, without standing charges, fees and taxes. A credit is a negative cost.", "Kosten sind die der Energie, ohne Grundpreis, Abgaben und Steuern. Eine Gutschrift ist negativ."},
@@ -119,9 +120,15 @@ func (v *visit) exportIntervals(out io.Writer, f export.Format, days dayRange) e
 	if err != nil {
 		return err
 	}
-	w, err := export.New(f, out, export.Header{
+	header := export.Header{
 		From: days.from, To: days.to, Zone: u.Zone, Seconds: max(1, int64(u.Resolution)), Currency: u.Currency, Feeds: u.Total.Export > 0, Made: v.s.cfg.Now(),
-	})
+	}
+	if f == export.FormatGreenButton {
+		if header.Bills, err = v.billsWithin(days); err != nil {
+			return err
+		}
+	}
+	w, err := export.New(f, out, header)
 	if err != nil {
 		return err
 	}
@@ -129,6 +136,23 @@ func (v *visit) exportIntervals(out io.Writer, f export.Format, days dayRange) e
 		return err
 	}
 	return w.Close()
+}
+
+// billsWithin are the bills that hold of periods within some days.
+func (v *visit) billsWithin(days dayRange) (list []export.Bill, err error) {
+	all, err := v.s.cfg.TTP.Bills(v.r.Context(), v.meter.Name)
+	for i := range all {
+		b := &all[i]
+		if err != nil || b.From.Before(days.from) || b.To.After(days.to) || correctionOf(b, all) != nil {
+			continue
+		}
+		out := export.Bill{From: b.From, To: b.To, Currency: b.Content.Currency, Told: b.Content.ImportKWh != ""}
+		if out.Total, err = tariff.ParseDecimal(b.Content.Total); err == nil && out.Told {
+			out.Import, err = tariff.ParseDecimal(b.Content.ImportKWh)
+		}
+		list = append(list, out)
+	}
+	return list, err
 }
 
 // writeRegisters writes the registers from one time to another, both included.

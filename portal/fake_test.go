@@ -24,6 +24,7 @@ type fake struct {
 	fails    error
 	set      []consumer.Alert // that was asked for
 	billed   fakeBill
+	earlier  []consumer.Bill
 
 	begun, goOn chan struct{} // hold exports once they have begun, if they are there
 	crowded     bool          // every account has the meters

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/wattveil/wattveil"
@@ -77,7 +78,7 @@ func (f *fake) Bills(_ context.Context, m wattveil.Meter) ([]consumer.Bill, erro
 	if f.empty {
 		return []consumer.Bill{}, f.fails
 	}
-	return []consumer.Bill{f.billed.bill}, f.fails
+	return append(slices.Clone(f.earlier), f.billed.bill), f.fails
 }
 
 func (f *fake) BillKeys(context.Context) ([]byte, error) { return f.billed.keys.JWKS, f.fails }

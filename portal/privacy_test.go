@@ -3,16 +3,17 @@ package portal
 import (
 	"encoding/base64"
 	"encoding/json"
-
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/wattveil/wattveil/bill"
 	"github.com/wattveil/wattveil/consumer"
 )
 
@@ -176,6 +177,52 @@ func TestExportFiles(t *testing.T) {
 		if w := get(s, "/m/"+fakeRef+"/export/file?"+q, session); w.Code != 400 {
 			t.Errorf("%q: status %d", q, w.Code)
 		}
+	}
+}
+
+// TestExportOfBills: Green Button has the bills of periods that are exported
+// whole, in the place of a corrected one its correction.
+func TestExportOfBills(t *testing.T) {
+	f := newFake()
+	s, session := newServer(t, f)
+	summaries := func(days string) (got []string) {
+		w := get(s, "/m/"+fakeRef+"/export/file?format=green-button&"+days, session)
+		if w.Code != 200 {
+			t.Fatalf("%s: status %d", days, w.Code)
+		}
+		for _, part := range strings.Split(w.Body.String(), "<UsageSummary ")[1:] {
+			found := regexp.MustCompile(`<billingPeriod><duration>(\d+)</duration><start>\d+</start></billingPeriod>(?:<billLastPeriod>(\d+)</billLastPeriod>)?.*<uom>72</uom><value>(\d+)</value>`).FindStringSubmatch(part)
+			if found == nil {
+				t.Fatalf("%s: the summary is %.400s", days, part)
+			}
+			got = append(got, strings.Join(found[1:], " "))
+		}
+		return got
+	}
+	want := func(days string, summary ...string) {
+		t.Helper()
+		if got := summaries(days); !slices.Equal(got, summary) {
+			t.Errorf("%s: summaries %q, want %q", days, got, summary)
+		}
+	}
+	const itsDays = "from=2026-06-01&to=2026-06-02"
+	want(itsDays, "172800 378000 12000")
+	want("from=2026-05-31&to=2026-06-05", "172800 378000 12000")
+	for _, part := range []string{"from=2026-06-02&to=2026-06-05", "from=2026-05-01&to=2026-06-01"} { // not whole
+		if got := summaries(part); len(got) != 1 || strings.HasPrefix(got[0], "172800 ") || !strings.Contains(got[0], "  ") {
+			t.Errorf("%s: summaries %q, want one off-bill", part, got)
+		}
+	}
+	first := f.billed.bill
+	f.billed = newFakeBill(f.meters[0].Name, func(b *bill.Bill) {
+		b.Corrects = bill.HashOf(first.Document.JWS).String()
+	})
+	f.billed.bill.Content.Total, f.billed.bill.Content.ImportKWh = "4.10", "13.250"
+	f.earlier = []consumer.Bill{first}
+	want(itsDays, "172800 410000 13250")
+	f.billed.bill.Content.Total = "much"
+	if w := get(s, "/m/"+fakeRef+"/export/file?format=green-button&"+itsDays, session); w.Code != 503 {
+		t.Errorf("a bill that cannot be read: %d", w.Code)
 	}
 }
 
