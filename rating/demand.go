@@ -87,24 +87,25 @@ func (d *demandPeak) add(m *monthPeak, iv *wattveil.Interval, length, offset int
 	m.watts = max(m.watts, d.wh*hour/length)
 }
 
-// peaks are the measured peaks of all charges.
-func (s *sum) peaks() []Peak {
+// peaks are the own figures of all charges and months, which the demand lines of
+// this bill tell: a ratchet that took finer ones would tell them later.
+func (s *sum) peaks(least tariff.Decimal) []Peak {
 	var list []Peak
-	for place, d := range s.demands {
-		for _, m := range d.months {
-			list = append(list, Peak{Demand: s.t.Demands()[place].Name, Month: m.month, Watts: m.watts})
+	for place, d := range s.t.Demands() {
+		for _, m := range s.demands[place].months {
+			list = append(list, Peak{Demand: d.Name, Month: m.month, Watts: stepUp(m.watts, d.Step, least)})
 		}
 	}
 	return list
 }
 
 // demandLines bills the figures of all charges and months.
-func (s *sum) demandLines(v *invoice, r Request, measured []Peak) {
+func (s *sum) demandLines(v *invoice, r Request, own []Peak) {
 	if r.Demand != nil {
 		v.again(r.Demand)
 		return
 	}
-	known := slices.Concat(measured, r.Peaks)
+	known := slices.Concat(own, r.Peaks)
 	for place, d := range s.t.Demands() {
 		for _, m := range s.demands[place].months {
 			line := Line{
@@ -114,8 +115,8 @@ func (s *sum) demandLines(v *invoice, r Request, measured []Peak) {
 			if m.length > int64(d.Length.Seconds()) {
 				line.Note = noteLonger
 			}
-			watts := m.watts
-			if held := ratchet(d, m.month, known); held > watts {
+			watts := stepUp(m.watts, d.Step, r.DemandStep)
+			if held := stepUp(ratchet(d, m.month, known), d.Step, r.DemandStep); held > watts {
 				watts = held
 				if line.Note != "" {
 					line.Note += "+"
@@ -126,7 +127,7 @@ func (s *sum) demandLines(v *invoice, r Request, measured []Peak) {
 			if share.Cmp(tariff.NewDecimal(1, 0)) != 0 {
 				line.Share = share.String()
 			}
-			v.demand(line, stepUp(watts, d.Step, r.DemandStep), d.Tiers, share)
+			v.demand(line, watts, d.Tiers, share)
 		}
 	}
 }

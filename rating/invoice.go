@@ -89,7 +89,7 @@ func (s *sum) price(r Request) Rated {
 	if slices.ContainsFunc(s.t.Taxes(), func(t tariff.Tax) bool { return t.On != nil }) {
 		v.byKind = map[string]tariff.Decimal{}
 	}
-	out := Rated{Energy: make([]Energy, len(s.energy)), Days: s.days.count, Peaks: s.peaks()}
+	out := Rated{Energy: make([]Energy, len(s.energy)), Days: s.days.count, Peaks: s.peaks(r.DemandStep)}
 	for i, e := range s.energy {
 		out.Energy[i] = Energy{Band: s.t.Rate(i).Band, Import: wattveil.Wh(e.imported), Export: wattveil.Wh(e.exported)}
 		out.ImportWh += wattveil.Wh(e.imported)

@@ -330,12 +330,24 @@ func (n *naiveTerms) demandLines() {
 				watts = max(watts, w)
 			}
 			m, _ := tariff.ParseMonth(month)
+			watts = n.stepped(d, watts)
 			n.measured = append(n.measured, rating.Peak{Demand: d.Name, Month: m, Watts: watts})
 		}
 		for _, month := range months {
 			n.demandMonth(d, month)
 		}
 	}
+}
+
+func (n *naiveTerms) stepped(d tariff.DemandTerms, watts int64) int64 {
+	if d.StepKW == "" {
+		return watts
+	}
+	step := new(big.Rat).Mul(n.number(d.StepKW), big.NewRat(1000, 1)).Num().Int64()
+	for watts%step != 0 {
+		watts++
+	}
+	return watts
 }
 
 func (n *naiveTerms) demandMonth(d tariff.DemandTerms, month string) {
@@ -360,15 +372,9 @@ func (n *naiveTerms) demandMonth(d tariff.DemandTerms, month string) {
 	}
 	if d.Ratchet != nil {
 		held := new(big.Rat).Mul(n.number(d.Ratchet.Percent), big.NewRat(before, 100))
-		if h := n.number(held.FloatString(0)).Num().Int64(); h > watts {
+		if h := n.stepped(d, n.number(held.FloatString(0)).Num().Int64()); h > watts {
 			watts = h
 			notes = append(notes, "ratchet")
-		}
-	}
-	if d.StepKW != "" {
-		step := new(big.Rat).Mul(n.number(d.StepKW), big.NewRat(1000, 1)).Num().Int64()
-		for watts%step != 0 {
-			watts++
 		}
 	}
 	l.Note = strings.Join(notes, "+")

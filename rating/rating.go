@@ -77,8 +77,8 @@ type Energy struct {
 	Export wattveil.Wh
 }
 
-// Peak is the highest mean power that was measured in a calendar month, of one
-// demand charge.
+// Peak is a calendar month's own figure of one demand charge: the highest mean
+// power that was measured, rounded up as on a bill.
 type Peak struct {
 	Demand string // its name
 	Month  tariff.Month
@@ -93,7 +93,7 @@ type Rated struct {
 	ImportWh wattveil.Wh
 	ExportWh wattveil.Wh
 	Days     int    // local days in which an interval starts
-	Peaks    []Peak // by demand charge and month, before steps and ratchets
+	Peaks    []Peak // by demand charge and month, before ratchets
 }
 
 // ImportKWh is the imported energy in kWh with 3 decimals, as on a bill.

@@ -284,6 +284,24 @@ func TestRatchet(t *testing.T) {
 	}
 }
 
+// A ratchet takes the figures of earlier months as bills tell them. Finer ones
+// would come out by and by, from what they hold up.
+func TestRatchetTakesWhatIsTold(t *testing.T) {
+	of := simple(t, `"demand":[{"name":"d","minutes":60,"per_kw":"1","ratchet":{"percent":"85","months":1}}]`)
+	from, middle, to := local(t, of, "2018-03-01 00:00"), local(t, of, "2018-04-01 00:00"), local(t, of, "2018-05-01 00:00")
+	intervals := slices.Concat(cover(from, middle, time.Hour, constant(8910, 0)), cover(middle, to, time.Hour, constant(7650, 0)))
+	got, err := rating.Request{Tariff: of, Intervals: intervals, From: from, To: to, DemandStep: tariff.NewDecimal(1, 1)}.Rate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := linesOf(got, "demand"); lines != "2018-03 9.000 9.00; 2018-04 7.700 7.70" {
+		t.Error(lines) // 85 % of 9.0 are no more than April's own
+	}
+	if want := []rating.Peak{{Demand: "d", Month: month(t, "2018-03"), Watts: 9000}, {Demand: "d", Month: month(t, "2018-04"), Watts: 7700}}; !slices.Equal(got.Peaks, want) {
+		t.Errorf("own figures %v, want %v", got.Peaks, want)
+	}
+}
+
 // The larger of the tariff's step and the caller's counts.
 func TestDemandStep(t *testing.T) {
 	for _, c := range []struct{ member, step, want string }{

@@ -6,7 +6,6 @@ import (
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/bill"
 	"github.com/wattveil/wattveil/rating"
-	"github.com/wattveil/wattveil/tariff"
 )
 
 // carried is the difference that a bill counts for an earlier one: what that
@@ -57,7 +56,7 @@ func (c *recomputation) now(earlier bill.Bill) ([]rating.Energy, error) {
 	if err != nil {
 		return nil, err
 	}
-	rated, err := c.rate(g, edited.filled, carry)
+	rated, err := priced(c.request(g, edited.filled, carry))
 	return rated.Energy, err
 }
 
@@ -68,11 +67,10 @@ func energies(b bill.Bill) (map[string]rating.Energy, error) {
 		if l.Kind != rating.KindImport && l.Kind != rating.KindExport {
 			continue
 		}
-		quantity, err := tariff.ParseDecimal(l.Quantity)
+		wh, err := thousandths(l.Quantity)
 		if err != nil {
 			return nil, fmt.Errorf("the energy of %s: %w", l.Label(), err)
 		}
-		wh := quantity.Mul(tariff.NewDecimal(1000, 0)).Rat().Num().Int64() // three decimals
 		e := sums[l.Band]
 		if l.Kind == rating.KindImport {
 			e.Import += wattveil.Wh(wh)

@@ -32,11 +32,9 @@ type Input struct {
 	Series   []*tariff.Series // those that the tariff names
 	Readings Readings
 
-	// Peaks are those of earlier months, which a ratchet takes. Without them a
-	// line that is due to a ratchet is not checked.
-	Peaks []rating.Peak
 	// Others are other bills of the meter, each by the hash of its text: the
-	// one that this bill carries, and those that one carries in turn.
+	// one that this bill carries, and those that one carries in turn; the one
+	// that it corrects; and those of the months that a ratchet takes.
 	Others map[bill.Hash]bill.Bill
 	// Opening is what the readings_root opens with, if it is known.
 	Opening *Opening
@@ -47,6 +45,7 @@ type Report struct {
 	Checked     []string // what was computed and agrees
 	Differences []Difference
 	Unchecked   []string // what could not be computed, and why
+	Lacking     []string // the same, where it takes other bills of the meter
 	Days        []Day    // where the TTP's leaves are known
 }
 
@@ -119,7 +118,7 @@ func Recompute(in Input) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	rated, err := c.rate(c.grid, edited.filled, carry)
+	rated, err := c.demand(c.request(c.grid, edited.filled, carry))
 	if err != nil {
 		return Report{}, err
 	}
@@ -156,18 +155,25 @@ func (c *recomputation) period() error {
 	return err
 }
 
+// periodOf is the period of a bill.
+func periodOf(b bill.Bill) (g grid, err error) {
+	if g.from, err = time.Parse(time.RFC3339, b.From); err != nil {
+		return g, fmt.Errorf("from: %w", err)
+	}
+	if g.to, err = time.Parse(time.RFC3339, b.To); err != nil {
+		return g, fmt.Errorf("to: %w", err)
+	}
+	return g, nil
+}
+
 // gridOf is the grid that a bill's intervals were on: all have one length.
 func gridOf(b bill.Bill) (grid, error) {
-	from, err := time.Parse(time.RFC3339, b.From)
+	g, err := periodOf(b)
 	if err != nil {
-		return grid{}, fmt.Errorf("from: %w", err)
+		return g, err
 	}
-	to, err := time.Parse(time.RFC3339, b.To)
-	if err != nil {
-		return grid{}, fmt.Errorf("to: %w", err)
-	}
-	g := grid{from: from, to: to, unbilled: b.UnbilledSeconds}
-	measured := to.Unix() - from.Unix() - b.UnbilledSeconds
+	g.unbilled = b.UnbilledSeconds
+	measured := g.to.Unix() - g.from.Unix() - b.UnbilledSeconds
 	if b.Intervals == 0 {
 		return g, fmt.Errorf("%w: the bill is made from no readings", ErrCannot)
 	}
@@ -179,12 +185,17 @@ func gridOf(b bill.Bill) (grid, error) {
 	return g, nil
 }
 
-// rate prices intervals as the TTP does.
-func (c *recomputation) rate(g grid, intervals []wattveil.Interval, carry []rating.Energy) (rating.Rated, error) {
-	rated, err := rating.Request{
+// request is how the TTP prices intervals.
+func (c *recomputation) request(g grid, intervals []wattveil.Interval, carry []rating.Energy) rating.Request {
+	return rating.Request{
 		Tariff: c.Tariff, Intervals: intervals, From: g.from, To: g.to, Resolution: g.resolution,
-		Series: c.Series, Peaks: c.Peaks, Carry: carry, DemandStep: DemandStep(),
-	}.Rate()
+		Series: c.Series, Carry: carry, DemandStep: DemandStep(),
+	}
+}
+
+// priced rates a request.
+func priced(r rating.Request) (rating.Rated, error) {
+	rated, err := r.Rate()
 	for _, missing := range []rating.Fault{rating.ErrGap, rating.ErrLong, rating.ErrNoSeries, rating.ErrNoPrice, rating.ErrSteps} {
 		if errors.Is(err, missing) {
 			return rated, fmt.Errorf("%w: %w", ErrCannot, err)

@@ -382,28 +382,20 @@ func TestCannot(t *testing.T) {
 	}
 }
 
-// Lines with a series may withhold their energy; a demand that an earlier month
-// holds up is checked where that month's peak is known.
-func TestSeriesAndRatchet(t *testing.T) {
+// Lines with a series may withhold their energy.
+func TestSeries(t *testing.T) {
 	const terms = `{"id":"spot","currency":"CHF","timezone":"Europe/Zurich","valid_from":"2018-01-01",` +
-		`"energy":{"bands":{"spot":{"import_series":"day-ahead"}},"default":"spot"},` +
-		`"demand":[{"name":"all","minutes":15,"per_kw":"5","ratchet":{"months":3,"percent":"100"}}]}`
+		`"energy":{"bands":{"spot":{"import_series":"day-ahead"}},"default":"spot"}}`
 	h := newHome(t, terms)
 	series := h.series()
-	peak := []rating.Peak{{Demand: "all", Month: monthOf(t, "2018-02"), Watts: 9_000}}
-	b := h.bill("2018-03-01", "2018-04-01", func(r *rating.Request) { r.Series, r.Peaks = series, peak })
+	b := h.bill("2018-03-01", "2018-04-01", func(r *rating.Request) { r.Series = series })
 	b.Lines[0].Quantity, b.Lines[0].Withheld, b.ImportKWh = "", "reveal", ""
 	if err := bill.Check(b); err != nil {
 		t.Fatal(err)
 	}
 	in := check.Input{Bill: b, Readings: h.ttpExport(nil), Series: series}
-	report := h.recompute(in)
-	if !strings.Contains(strings.Join(report.Unchecked, "\n"), "line 3, demand all 2018-03: it is due to an earlier month") {
-		t.Errorf("without the peak, not checked: %q", report.Unchecked)
-	}
-	in.Peaks = peak
 	if report := h.recompute(in); !report.OK() {
-		t.Errorf("with the peak: %v", report.Differences)
+		t.Errorf("a good bill: %v", report.Differences)
 	}
 	in.Bill.Lines = slices.Clone(b.Lines)
 	in.Bill.Lines[0].Amount = "0.01"
@@ -415,15 +407,6 @@ func TestSeriesAndRatchet(t *testing.T) {
 	if _, err := check.Recompute(in); !errors.Is(err, check.ErrCannot) || !strings.Contains(err.Error(), "day-ahead") {
 		t.Errorf("without the series: %v", err)
 	}
-}
-
-func monthOf(t *testing.T, s string) tariff.Month {
-	t.Helper()
-	m, ok := tariff.ParseMonth(s)
-	if !ok {
-		t.Fatal(s)
-	}
-	return m
 }
 
 // series has another price each hour.

@@ -47,8 +47,6 @@ func (c *recomputation) lines(rated rating.Rated) {
 		switch {
 		case !ok:
 			c.differ(Difference{Line: i + 1, Label: label(l), Member: "amount", Bill: l.Amount})
-		case c.Peaks == nil && (strings.HasSuffix(l.Note, ratchet) || strings.HasSuffix(want.Note, ratchet)):
-			c.skip("line " + strconv.Itoa(i+1) + ", " + label(l) + ": it is due to an earlier month, whose peak is not given")
 		default:
 			c.line(i+1, l, want)
 		}
@@ -62,9 +60,6 @@ func (c *recomputation) lines(rated rating.Rated) {
 		c.agree("lines: quantities, prices and amounts, from the readings")
 	}
 }
-
-// ratchet ends the note of a demand line that is due to an earlier month.
-const ratchet = "ratchet"
 
 // line compares two lines of one place, member by member.
 func (c *recomputation) line(number int, got, want bill.Line) {
@@ -145,3 +140,4 @@ func (c *recomputation) differ(d Difference) {
 
 func (c *recomputation) agree(what string) { c.report.Checked = append(c.report.Checked, what) }
 func (c *recomputation) skip(what string)  { c.report.Unchecked = append(c.report.Unchecked, what) }
+func (c *recomputation) lack(what string)  { c.report.Lacking = append(c.report.Lacking, what) }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/bill"
 	"github.com/wattveil/wattveil/bill/check"
 	"github.com/wattveil/wattveil/tariff"
@@ -20,6 +21,7 @@ type besideBill struct {
 	keys   verifierKeys
 	report *report
 
+	of    *wattveil.Meter // whose the bill is, if that is known
 	terms *tariff.Tariff
 	given map[bill.Hash]bill.Bill // other bills, by the hash of their text
 }
@@ -53,6 +55,7 @@ func (b *besideBill) subject() error {
 		b.report.fail(bill.ErrSubject, "the bill is not of meter %v, or the salt is another bill's", meter)
 		return nil
 	}
+	b.of = meter
 	b.report.ok(what, fmt.Sprintf(text, meter))
 	return nil
 }
@@ -281,6 +284,9 @@ func (b *besideBill) compared(found check.Report) {
 	for _, text := range found.Unchecked {
 		b.report.rows = append(b.report.rows, reportRow{state: stateSkipped, text: text})
 	}
+	for _, text := range found.Lacking {
+		b.report.rows = append(b.report.rows, reportRow{state: stateSkipped, text: text + ": give --other"})
+	}
 }
 
 // others checks how the bill stands to other bills of the meter.
@@ -291,6 +297,13 @@ func (b *besideBill) others() error {
 		other, err := readShown(b.stdin, file, b.keys.bills)
 		if err != nil {
 			return fmt.Errorf("--other %w", err)
+		}
+		ok, err := b.ofMeter(other)
+		if err != nil {
+			return fmt.Errorf("--other %w", err)
+		}
+		if !ok {
+			continue
 		}
 		b.given[bill.HashOf(other.jws)] = other.Bill
 		if err := b.other(hash, other); err != nil {
@@ -311,6 +324,27 @@ func (b *besideBill) others() error {
 		b.report.skip("replaced", "whether a later bill stands in its place cannot be told from the bill: give later bills with --other")
 	}
 	return nil
+}
+
+// ofMeter tells whether another bill may be the same meter's: another meter's
+// must count for nothing.
+func (b *besideBill) ofMeter(other shownBill) (bool, error) {
+	switch {
+	case b.of == nil: // said of the bill itself
+		return true, nil
+	case other.document == nil:
+		b.report.skip("subject", "whose the bill in "+other.file+" is takes its document, which has its salt")
+		return true, nil
+	}
+	salt, err := other.salt()
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", other.file, err)
+	}
+	if other.IsOf(salt, *b.of) != nil {
+		b.report.fail(bill.ErrSubject, "the bill in %s is not of meter %v", other.file, b.of)
+		return false, nil
+	}
+	return true, nil
 }
 
 // other compares the bill with another one of the meter.

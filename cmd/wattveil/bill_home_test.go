@@ -187,7 +187,7 @@ func (h *home) bills(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := h.carried(); err != nil {
+	if err := errors.Join(h.carried(), h.heldUp()); err != nil {
 		return err
 	}
 	april, _, err := h.sign("2018-04-01", "2018-04-08", nil)
@@ -242,6 +242,43 @@ func (h *home) carried() error {
 		r.Carry = []rating.Energy{{Band: "peak", Import: missing}} // the interval is at 10 on a Wednesday
 	})
 	h.files["february.jws"], h.files["carrying.jws"] = february, carrying
+	return err
+}
+
+// kwTariff bills the highest quarter of an hour, which holds the next month up.
+const kwTariff = `{"id":"kw-2018","currency":"CHF","timezone":"Europe/Zurich","valid_from":"2018-01-01",` +
+	`"energy":{"bands":{"all":{"import":"0.25"}},"default":"all"},` +
+	`"demand":[{"name":"all","minutes":15,"per_kw":"6","ratchet":{"months":1,"percent":"85"}}]}`
+
+// heldUp are a bill of March by that tariff, whose highest quarter was the one
+// of a holiday's cooking, bills of April that it holds up as it should and by
+// too much, and one of March that is another meter's.
+func (h *home) heldUp() (err error) {
+	kw := *h
+	h.files["kw.json"] = kwTariff
+	if kw.terms, err = tariff.Parse([]byte(kwTariff)); err != nil {
+		return err
+	}
+	april, ok := tariff.ParseMonth("2018-04")
+	if !ok {
+		return errors.New("no month")
+	}
+	for name, watts := range map[string]int64{"kw-april.json": 9_000, "kw-april-wrong.json": 12_000} {
+		jws, _, err := kw.sign("2018-04-01", "2018-04-08", func(_ *bill.Bill, r *rating.Request) {
+			r.Peaks = []rating.Peak{{Demand: "all", Month: april - 1, Watts: watts}}
+		})
+		if err := errors.Join(err, h.unlogged(name, jws, bill.Salt{7})); err != nil {
+			return err
+		}
+	}
+	march, _, err := kw.sign("2018-03-01", "2018-04-01", func(_ *bill.Bill, r *rating.Request) { r.Intervals[700].Import = 8_910 / 4 })
+	return errors.Join(err, h.unlogged("kw-march.json", march, bill.Salt{7}), h.unlogged("kw-march-other.json", march, bill.Salt{8}))
+}
+
+// unlogged writes the document of a bill that is not in the log yet.
+func (h *home) unlogged(name, jws string, salt bill.Salt) error {
+	text, err := bill.Document{JWS: jws, Salt: salt.String()}.Text()
+	h.files[name] = string(text)
 	return err
 }
 

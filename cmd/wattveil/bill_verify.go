@@ -46,8 +46,10 @@ Always checked: the signature, and all sums. The rest takes what you have:
   --meter UC/AN-ID        that the bill is this meter's
   --period 2018-03        that it is the bill of this month, or of a period
                           such as 2018-03-01/2018-03-15
-  --other FILE            that no other bill stands in its place; also the bills
-                          that it corrects or whose difference it counts
+  --other FILE            that no other bill stands in its place. Give also the
+                          bills that it corrects or whose difference it counts,
+                          and those of the months before that a ratchet of its
+                          demand takes
   --older-checkpoint FILE that the log continues the one that you saw before: a
                           checkpoint, a document of another bill, or a JSON
                           object of "checkpoint" and "consistency"
@@ -71,7 +73,8 @@ func newBillVerify() *cobra.Command {
   wattveil bill verify --key ttp-keys.json march.jws
   wattveil bill verify --meter 7/0123456789abcdef --period 2018-03 march.json
   wattveil-meter export --data /var/lib/wattveil-meter > readings.csv
-  wattveil bill verify --tariff tou.json --readings readings.csv march.json`,
+  wattveil bill verify --tariff tou.json --readings readings.csv march.json
+  wattveil bill verify --tariff kw.json --readings readings.csv --other january.json --other february.json march.json`,
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return v.run(cmd.InOrStdin(), cmd.OutOrStdout(), args[0])
