@@ -92,6 +92,7 @@ type TTP struct {
 
 	billTurns   turns // of deciding on bills, which reads histories and writes them
 	ratingTurns turns // of measuring and pricing, which takes all processors
+	sweep       shapeSweep
 
 	mu        sync.Mutex
 	openers   map[wattveil.UCNumber][]*opener // private keys towards each utility, newest first
@@ -123,6 +124,7 @@ func Open(ctx context.Context, cfg Config) (*TTP, error) {
 		series:   make(map[ucName]*tariff.Series),
 		desks:    make(map[wattveil.UCNumber]*desk),
 		numberOf: make(map[string]wattveil.UCNumber),
+		sweep:    shapeSweep{step: sweepStep, most: sweepMost},
 	}
 	schema, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -255,14 +257,14 @@ func (t *TTP) Ready(ctx context.Context) error {
 func (t *TTP) Server() *peer.Server { return t.server }
 
 // Maintain does what is due by the clock: it renews the certificate, forgets
-// exchanges that nobody confirmed and destroys the keys of old epochs. Call it
-// at least once a day.
+// exchanges that nobody confirmed, destroys the keys of old epochs, and goes on
+// with forgetting what the gate needs no more. Call it at least once a day.
 func (t *TTP) Maintain(ctx context.Context) error {
 	now := t.cfg.Now()
 	if err := t.cfg.Identity.Renew(t.cfg.Authority, now); err != nil {
 		return fmt.Errorf("renew the TTP's certificate: %w", err)
 	}
-	return errors.Join(t.destroyOldEpochs(ctx, now), t.consumers.maintain(ctx, now))
+	return errors.Join(t.destroyOldEpochs(ctx, now), t.consumers.maintain(ctx, now), t.forgetShapes(ctx, now))
 }
 
 // Close closes registry and bill log. The caller closes the readings.
