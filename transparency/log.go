@@ -157,18 +157,25 @@ func (l *Log) Checkpoint(ctx context.Context, since uint64) (SignedCheckpoint, e
 		return SignedCheckpoint{}, fmt.Errorf("read checkpoint: %w", err)
 	}
 	out := SignedCheckpoint{Text: string(signed), Size: cp.Size}
-	if since == 0 || since >= cp.Size {
-		return out, nil
+	out.Consistency, err = l.Consistency(ctx, since, cp.Size)
+	return out, err
+}
+
+// Consistency proves that the log of a size continues that of size since. From
+// size 0, and to one that is no larger, there is nothing to prove.
+func (l *Log) Consistency(ctx context.Context, since, size uint64) ([][]byte, error) {
+	if since == 0 || since >= size {
+		return nil, nil
 	}
-	builder, err := client.NewProofBuilder(ctx, cp.Size, l.reader.ReadTile)
+	builder, err := client.NewProofBuilder(ctx, size, l.reader.ReadTile)
 	if err != nil {
-		return SignedCheckpoint{}, fmt.Errorf("prove consistency: %w", err)
+		return nil, fmt.Errorf("prove consistency: %w", err)
 	}
-	out.Consistency, err = builder.ConsistencyProof(ctx, since, cp.Size)
+	hashes, err := builder.ConsistencyProof(ctx, since, size)
 	if err != nil {
-		return SignedCheckpoint{}, fmt.Errorf("prove consistency from %d to %d: %w", since, cp.Size, err)
+		return nil, fmt.Errorf("prove consistency from %d to %d: %w", since, size, err)
 	}
-	return out, nil
+	return hashes, nil
 }
 
 // Close waits for what was added and closes the log.

@@ -194,6 +194,53 @@ func TestTwoLogsAreNotBothCosigned(t *testing.T) {
 	cosign(t, l, w)
 }
 
+// What was overtaken is held against what was cosigned, too.
+func TestFollows(t *testing.T) {
+	dir := t.TempDir()
+	l := openLog(t, dir)
+	w := openWitness(t, t.TempDir(), l)
+	add(t, l, entries(0, 6))
+	early, err := l.Checkpoint(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	add(t, l, entries(6, 9))
+	late := cosign(t, l, w)
+	proof, err := l.Consistency(t.Context(), 6, 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fork := func(n int) string {
+		other := t.TempDir()
+		copyKey(t, dir, other)
+		forked := openLog(t, other)
+		add(t, forked, entries(100, 100+n))
+		signed, err := forked.Checkpoint(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return signed.Text
+	}
+	for name, c := range map[string]struct {
+		overtaken string
+		proof     [][]byte
+		want      error
+	}{
+		"honest":         {early.Text, proof, nil},
+		"the same":       {late, nil, nil},
+		"unproven":       {early.Text, nil, ErrInconsistent},
+		"a shorter fork": {fork(6), proof, ErrInconsistent},
+		"a fork":         {fork(9), nil, ErrInconsistent},
+		"a longer fork":  {fork(12), nil, ErrInconsistent},
+		"nobody's":       {strings.Replace(early.Text, "\n6\n", "\n7\n", 1), proof, ErrCheckpoint},
+		"none":           {"", nil, ErrCheckpoint},
+	} {
+		if err := w.Follows([]byte(c.overtaken), c.proof); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
 // Checkpoints of one log fit together in either order, those of two do not.
 func TestOneLog(t *testing.T) {
 	dir, witnessDir := t.TempDir(), t.TempDir()

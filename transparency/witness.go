@@ -119,9 +119,9 @@ func (w *Witness) seen() (log.Checkpoint, error) {
 func (w *Witness) Cosign(signed []byte, since uint64, consistency [][]byte) ([]byte, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	next, _, parsed, err := log.ParseCheckpoint(signed, w.origin, w.log)
+	next, parsed, err := w.open(signed)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrCheckpoint, err)
+		return nil, err
 	}
 	last, err := w.seen()
 	if err != nil {
@@ -133,7 +133,7 @@ func (w *Witness) Cosign(signed []byte, since uint64, consistency [][]byte) ([]b
 	case since != last.Size:
 		return nil, fmt.Errorf("%w: it is proven to continue %d entries, and %d are cosigned", ErrOvertaken, since, last.Size)
 	}
-	if err := continues(last, *next, consistency); err != nil {
+	if err := continues(last, next, consistency); err != nil {
 		return nil, err
 	}
 	parsed.UnverifiedSigs = nil // what others added is theirs to add again
@@ -146,6 +146,38 @@ func (w *Witness) Cosign(signed []byte, since uint64, consistency [][]byte) ([]b
 	}
 	w.last = cosigned
 	return cosigned, nil
+}
+
+// SizeOf is the size of the log in a checkpoint that the log has signed.
+func (w *Witness) SizeOf(signed []byte) (uint64, error) {
+	cp, _, err := w.open(signed)
+	return cp.Size, err
+}
+
+// Follows checks that the checkpoint that was cosigned last continues one that
+// was not, because it was overtaken. It fails with [ErrInconsistent], as
+// [Witness.Cosign] does.
+func (w *Witness) Follows(overtaken []byte, consistency [][]byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before, _, err := w.open(overtaken)
+	if err != nil {
+		return err
+	}
+	last, err := w.seen()
+	if err != nil {
+		return err
+	}
+	return continues(before, last, consistency)
+}
+
+// open reads a checkpoint that the log has signed.
+func (w *Witness) open(signed []byte) (log.Checkpoint, *note.Note, error) {
+	cp, _, parsed, err := log.ParseCheckpoint(signed, w.origin, w.log)
+	if err != nil {
+		return log.Checkpoint{}, nil, fmt.Errorf("%w: %w", ErrCheckpoint, err)
+	}
+	return *cp, parsed, nil
 }
 
 func continues(last, next log.Checkpoint, consistency [][]byte) error {

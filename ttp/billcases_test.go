@@ -289,7 +289,7 @@ func TestNewerProofs(t *testing.T) {
 	_, err = c.ask(wire.BillsRequest{Tariff: "plain", From: mar, To: apr, Meters: []string{m.id()}})
 	must(t, err)
 	ask := func(places ...uint64) (out wire.ProofsAnswer, err error) {
-		body, err := json.Marshal(wire.ProofsRequest{LogSize: 1, Places: places})
+		body, err := json.Marshal(wire.ProofsRequest{LogSize: 1, Overtaken: 1, Places: places})
 		must(t, err)
 		answer, err := r.handleProofs(t.Context(), c.number, body)
 		if err == nil {
@@ -301,6 +301,9 @@ func TestNewerProofs(t *testing.T) {
 	must(t, err)
 	cosigned, err := w.Cosign([]byte(newer.Checkpoint), 1, newer.Consistency)
 	must(t, err)
+	if err := w.Follows([]byte(first.Checkpoint), newer.Overtaken); err != nil || len(newer.Overtaken) == 0 {
+		t.Errorf("the checkpoint that was overtaken: %v, by %d hashes", err, len(newer.Overtaken))
+	}
 	salt, err := bill.ParseSalt(first.Bills[0].Salt)
 	must(t, err)
 	proof := transparency.Proof{Index: first.Bills[0].Index, Hashes: newer.Hashes[0], Checkpoint: string(cosigned)}

@@ -136,6 +136,9 @@ func (t *TTP) handleProofs(ctx context.Context, _ wattveil.UCNumber, body []byte
 		}
 	}
 	out := wire.ProofsAnswer{Checkpoint: checkpoint.Text, Consistency: checkpoint.Consistency}
+	if out.Overtaken, err = t.log.Consistency(ctx, in.Overtaken, checkpoint.Size); err != nil {
+		return nil, err
+	}
 	if out.Hashes, err = t.log.Inclusion(ctx, checkpoint.Size, in.Places); err != nil {
 		return nil, err
 	}

@@ -254,7 +254,7 @@ func (u *Utility) askBills(ctx context.Context, run *billRun, meters []wattveil.
 // cosignInTurn cosigns the checkpoint of an answer. If that of another run was
 // cosigned since the request was made, neither is known to continue the other.
 // Newer proofs take the place of the answer's then; no other run gets in
-// between.
+// between. What was overtaken must be of the same log, too.
 func (u *Utility) cosignInTurn(ctx context.Context, run *billRun, a *billsAnswer) (logged, error) {
 	run.ttp.turn.Lock()
 	defer run.ttp.turn.Unlock()
@@ -262,15 +262,24 @@ func (u *Utility) cosignInTurn(ctx context.Context, run *billRun, a *billsAnswer
 	if !errors.Is(err, transparency.ErrOvertaken) {
 		return checkpoint, err
 	}
-	if err := u.renewProofs(ctx, run, a); err != nil {
+	overtaken := a.Checkpoint
+	proof, err := u.renewProofs(ctx, run, a)
+	if err != nil {
 		return logged{}, err
 	}
-	return u.cosign(ctx, run, a)
+	if checkpoint, err = u.cosign(ctx, run, a); err != nil {
+		return logged{}, err
+	}
+	if err := run.witness.Follows([]byte(overtaken), proof); err != nil {
+		return logged{}, u.keepFork(ctx, run.ttp.org, checkpoint.note, overtaken, err)
+	}
+	return checkpoint, nil
 }
 
 // renewProofs asks for proofs of the bills in an answer, at the places that it
-// names, under a checkpoint that continues the one cosigned last.
-func (u *Utility) renewProofs(ctx context.Context, run *billRun, a *billsAnswer) (err error) {
+// names, under a checkpoint that continues the one cosigned last, and gives the
+// proof that it continues the answer's own.
+func (u *Utility) renewProofs(ctx context.Context, run *billRun, a *billsAnswer) (overtaken [][]byte, err error) {
 	var bills []*wire.LoggedBill
 	var request wire.ProofsRequest
 	add := func(b *wire.LoggedBill) {
@@ -286,20 +295,23 @@ func (u *Utility) renewProofs(ctx context.Context, run *billRun, a *billsAnswer)
 		}
 	}
 	if request.LogSize, err = run.witness.Size(); err != nil {
-		return err
+		return nil, err
+	}
+	if request.Overtaken, err = run.witness.SizeOf([]byte(a.Checkpoint)); err != nil {
+		return nil, err
 	}
 	var newer wire.ProofsAnswer
 	if err := u.ask(ctx, run.ttp, "POST", "/v1/proofs", request, &newer); err != nil {
-		return err
+		return nil, err
 	}
 	if len(newer.Hashes) != len(bills) {
-		return fmt.Errorf("%d proofs of the TTP for %d bills", len(newer.Hashes), len(bills))
+		return nil, fmt.Errorf("%d proofs of the TTP for %d bills", len(newer.Hashes), len(bills))
 	}
 	for i, b := range bills {
 		b.Hashes = newer.Hashes[i]
 	}
 	a.Checkpoint, a.Consistency, a.since = newer.Checkpoint, newer.Consistency, request.LogSize
-	return nil
+	return newer.Overtaken, nil
 }
 
 // handBack gives the TTP the checkpoint that this utility has cosigned, for

@@ -27,14 +27,8 @@ type logged struct {
 func (u *Utility) cosign(ctx context.Context, run *billRun, a *billsAnswer) (logged, error) {
 	before := run.witness.Last()
 	cosigned, err := run.witness.Cosign([]byte(a.Checkpoint), a.since, a.Consistency)
-	if errors.Is(err, transparency.ErrInconsistent) {
-		u.cfg.Log.Error("TTP shows two logs", "ttp", run.ttp.org, "error", err)
-		_, keepErr := u.db.ExecContext(ctx, `INSERT OR IGNORE INTO log_evidence (ttp, kept, offered, seen) VALUES (?, ?, ?, ?)`,
-			run.ttp.org, before, a.Checkpoint, u.cfg.Now().Unix())
-		return logged{}, errors.Join(err, keepErr)
-	}
 	if err != nil {
-		return logged{}, err
+		return logged{}, u.keepFork(ctx, run.ttp.org, before, a.Checkpoint, err)
 	}
 	checkpoint, err := run.logKeys.Open(string(cosigned))
 	return logged{checkpoint, string(cosigned)}, err

@@ -90,6 +90,9 @@ func (f *fakeTTP) answerProofs(body []byte) ([]byte, error) {
 		return nil, err
 	}
 	out := wire.ProofsAnswer{Checkpoint: checkpoint.Text, Consistency: checkpoint.Consistency}
+	if out.Overtaken, err = f.log.Consistency(context.Background(), in.Overtaken, checkpoint.Size); err != nil {
+		return nil, err
+	}
 	if out.Hashes, err = f.log.Inclusion(context.Background(), checkpoint.Size, in.Places); err != nil {
 		return nil, err
 	}
@@ -170,7 +173,7 @@ func TestTwoLogs(t *testing.T) {
 	key, err := old.PublicKey()
 	must(t, err)
 	// The TTP shows another log: another key at first, which names itself.
-	other := openBillLog(t)
+	other := openBillLog(t, t.TempDir())
 	r.ttp.set(func(f *fakeTTP) { f.log, f.index = other, map[transparency.Entry]uint64{} })
 	if _, err := r.run(meters[2]); !errors.Is(err, wire.Rebound) {
 		t.Errorf("a log with another key: %v", err)
@@ -253,7 +256,7 @@ func TestRunsOverlap(t *testing.T) {
 	requests := r.ttp.to("/v1/proofs")
 	var again wire.ProofsRequest
 	must(t, json.Unmarshal(requests[0], &again))
-	if len(requests) != 1 || again.LogSize != 3 || len(again.Places) != 2 {
+	if len(requests) != 1 || again.Overtaken != 2 || again.LogSize != 3 || len(again.Places) != 2 {
 		t.Errorf("%d requests, for %d places since %d entries", len(requests), len(again.Places), again.LogSize)
 	}
 	if n := r.count("bills"); n != 3 {

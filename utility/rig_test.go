@@ -293,6 +293,7 @@ type fakeTTP struct {
 	root    *ecdsa.PrivateKey
 	billKey *bill.SigningKey
 	log     *transparency.Log
+	logDir  string
 	index   map[transparency.Entry]uint64 // of what is in it
 
 	mu       sync.Mutex
@@ -325,14 +326,15 @@ func newFakeTTP(t testing.TB) *fakeTTP {
 	must(t, err)
 	f.billKey, err = bill.GenerateSigningKey()
 	must(t, err)
-	f.log, f.index = openBillLog(t), make(map[transparency.Entry]uint64)
+	f.logDir = t.TempDir()
+	f.log, f.index = openBillLog(t, f.logDir), make(map[transparency.Entry]uint64)
 	mu, root := f.user.Public(), clpke.PublicKeyPoint(&f.root.PublicKey)
 	f.told = wire.Enrolment{Number: ucNumber, Name: ttpOrg, Mu: mu[:], RootKey: root[:]}
 	return f
 }
 
-func openBillLog(t testing.TB) *transparency.Log {
-	log, err := transparency.Open(t.Context(), t.TempDir(), ttpOrg+"/bills")
+func openBillLog(t testing.TB, dir string) *transparency.Log {
+	log, err := transparency.Open(t.Context(), dir, ttpOrg+"/bills")
 	must(t, err)
 	t.Cleanup(func() { must(t, log.Close()) })
 	return log

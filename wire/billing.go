@@ -59,13 +59,15 @@ type (
 	// ProofsRequest is the body of POST /v1/proofs: newer proofs of what is in
 	// the log.
 	ProofsRequest struct {
-		LogSize uint64   `json:"log_size,omitempty"` // of the checkpoint that the utility cosigned last
-		Places  []uint64 `json:"places"`             // of bills
+		LogSize   uint64   `json:"log_size,omitempty"`  // of the checkpoint that the utility cosigned last
+		Overtaken uint64   `json:"overtaken,omitempty"` // of the one that it did not
+		Places    []uint64 `json:"places"`              // of bills
 	}
 	// ProofsAnswer is its answer: an audit path for each place.
 	ProofsAnswer struct {
 		Checkpoint  string     `json:"checkpoint"`
 		Consistency [][]byte   `json:"consistency,omitempty"` // that it continues LogSize
+		Overtaken   [][]byte   `json:"overtaken,omitempty"`   // that it continues Overtaken
 		Hashes      [][][]byte `json:"hashes"`
 	}
 	// CosignedCheckpoint is a checkpoint of the log that the utility's witness

@@ -85,6 +85,7 @@ func certificateSample(id *peer.Identity) monitor.Sample {
 
 func utilitySamples(u *utility.Utility, id *peer.Identity) func() []monitor.Sample {
 	var meters held[utility.MeterCounts]
+	var forks held[int]
 	return func() []monitor.Sample {
 		s := u.Stats()
 		list := append(verdictSamples(s.Verdicts), refusedSamples(u.Refused())...)
@@ -99,6 +100,9 @@ func utilitySamples(u *utility.Utility, id *peer.Identity) func() []monitor.Samp
 			list = append(list, meterSample("added", n.Added), meterSample("registered", n.Registered),
 				meterSample("enrolled", n.Enrolled), meterSample("refused", n.Refused),
 				meterSample("draining", n.Draining), meterSample("ended", n.Ended))
+		}
+		if n, ok := forks.get(u.CountForks); ok {
+			list = append(list, gauge("log_forks", "Pairs of checkpoints that prove that a TTP has shown two bill logs.", float64(n)))
 		}
 		return list
 	}

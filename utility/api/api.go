@@ -69,6 +69,7 @@ func register(mux *http.ServeMux, cfg Config) huma.API {
 	a.registerMeters(h)
 	a.registerBilling(h)
 	a.registerSeries(h)
+	a.registerBillLogs(h)
 	return h
 }
 
