@@ -116,7 +116,7 @@ func TestBillsAreProven(t *testing.T) {
 	must(t, err)
 	keys, err := r.LogKeys(t.Context(), "")
 	must(t, err)
-	kept, err := r.Bills(t.Context(), BillQuery{Limit: 10})
+	kept, _, err := r.Bills(t.Context(), BillQuery{Limit: 10})
 	must(t, err)
 	if len(kept) != 3 {
 		t.Fatalf("%d bills are kept", len(kept))
@@ -395,19 +395,23 @@ func TestCorrections(t *testing.T) {
 	if got.Correction == nil || !got.Correction.Correction || !got.Correction.From.Equal(billFrom) {
 		t.Fatalf("correction %+v", got.Correction)
 	}
-	kept, err := r.Bills(t.Context(), BillQuery{Limit: 10})
+	kept, _, err := r.Bills(t.Context(), BillQuery{Limit: 10})
 	must(t, err)
 	if len(kept) != 3 || kept[0].Correction || !kept[1].Correction || kept[1].JWS != got.Correction.JWS {
 		t.Errorf("%d bills are kept, the correction not behind its bill", len(kept))
 	}
-	if list, err := r.KeptBills(t.Context(), meters[0], "flat", billFrom, billTo); err != nil || len(list) != 1 || list[0].JWS != first[0].JWS {
+	keptOf := func(from, to time.Time) ([]KeptBill, error) {
+		of, err := r.KeptBills(t.Context(), meters, "flat", from, to)
+		return of[meters[0]], err
+	}
+	if list, err := keptOf(billFrom, billTo); err != nil || len(list) != 1 || list[0].JWS != first[0].JWS {
 		t.Errorf("the first bill is gone, or has company: %+v, %v", list, err)
 	}
-	list, err := r.KeptBills(t.Context(), meters[0], "flat", billTo, billTo.AddDate(0, 0, 1))
+	list, err := keptOf(billTo, billTo.AddDate(0, 0, 1))
 	if err != nil || len(list) != 2 || list[0].JWS != got.JWS || list[1].JWS != got.Correction.JWS || !list[1].Correction {
 		t.Errorf("the bill and the correction that came with it: %+v, %v", list, err)
 	}
-	if list, err := r.KeptBills(t.Context(), meters[0], "flat", billTo, billTo.AddDate(0, 0, 2)); err != nil || len(list) != 0 {
+	if list, err := keptOf(billTo, billTo.AddDate(0, 0, 2)); err != nil || len(list) != 0 {
 		t.Errorf("a bill that nobody asked for: %+v, %v", list, err)
 	}
 }

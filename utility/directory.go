@@ -3,12 +3,14 @@ package utility
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/bill"
+	"github.com/wattveil/wattveil/internal/registry"
 	"github.com/wattveil/wattveil/tariff"
 	"github.com/wattveil/wattveil/wire"
 )
@@ -174,12 +176,14 @@ type KeptBill struct {
 	// Document is the bill with its proof, for whoever checks it. It names no
 	// meter.
 	Document bill.Document
+
+	row int64 // in the registry
 }
 
 // billColumns selects what scanBill reads. A bill is of the device that has its
 // pseudonym now.
 const billColumns = `
-	SELECT m.id_sm, b.an_id, m.ttp, b.tariff, b.from_second, b.to_second, b.salt, b.jws, b.correction, b.place, b.hashes, c.note
+	SELECT b.id, m.id_sm, b.an_id, m.ttp, b.tariff, b.from_second, b.to_second, b.salt, b.jws, b.correction, b.place, b.hashes, c.note
 	FROM bills b JOIN checkpoints c ON c.id = b.checkpoint JOIN meters m ON m.id_sm = (
 		SELECT p.id_sm FROM pseudonyms p JOIN meters q ON q.id_sm = p.id_sm WHERE p.an_id = b.an_id ORDER BY q.added DESC LIMIT 1) `
 
@@ -187,7 +191,7 @@ func scanBill(row interface{ Scan(...any) error }) (b KeptBill, err error) {
 	var id, anID, from, to int64
 	var salt, hashes []byte
 	proof := new(bill.Proof)
-	err = row.Scan(&id, &anID, &b.TTP, &b.Tariff, &from, &to, &salt, &b.JWS, &b.Correction, &proof.Index, &hashes, &proof.Checkpoint)
+	err = row.Scan(&b.row, &id, &anID, &b.TTP, &b.Tariff, &from, &to, &salt, &b.JWS, &b.Correction, &proof.Index, &hashes, &proof.Checkpoint)
 	if err != nil {
 		return KeptBill{}, err
 	}
@@ -204,19 +208,32 @@ func scanBill(row interface{ Scan(...any) error }) (b KeptBill, err error) {
 	return b, nil
 }
 
-// KeptBills are the bill of a meter that an earlier run has kept, if there is
-// one (the one that was made first, not its correction), and after it the
-// correction of an earlier bill that came with it: it was kept together with it,
-// under the same checkpoint.
-func (u *Utility) KeptBills(ctx context.Context, p wattveil.Pseudonym, tariffID string, from, to time.Time) (list []KeptBill, err error) {
+// KeptBills are the bills of a period that an earlier run has kept, of those of
+// the meters that have one: the bill that was made first, not its correction, and
+// after it the correction of an earlier bill that came with it: it was kept
+// together with it, under the same checkpoint.
+func (u *Utility) KeptBills(ctx context.Context, meters []wattveil.Pseudonym, tariffID string, from, to time.Time) (map[wattveil.Pseudonym][]KeptBill, error) {
+	ids := make([]int64, len(meters))
+	for i, p := range meters {
+		ids[i] = int64(p)
+	}
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return nil, fmt.Errorf("find kept bills: %w", err)
+	}
 	rows, err := u.db.QueryContext(ctx, billColumns+`
 		JOIN bills a ON a.an_id = b.an_id AND (b.id = a.id OR b.correction = 1 AND b.checkpoint = a.checkpoint)
-		WHERE a.an_id = ? AND a.tariff = ? AND a.from_second = ? AND a.to_second = ? AND a.correction = 0 ORDER BY b.correction`,
-		int64(p), tariffID, from.Unix(), to.Unix())
+		WHERE a.an_id IN (SELECT value FROM json_each(?)) AND a.tariff = ? AND a.from_second = ? AND a.to_second = ? AND a.correction = 0
+		ORDER BY b.correction`, string(list), tariffID, from.Unix(), to.Unix())
 	if err != nil {
-		return nil, fmt.Errorf("find bill of %v: %w", p, err)
+		return nil, fmt.Errorf("find kept bills: %w", err)
 	}
-	return scanBills(rows)
+	kept, err := scanBills(rows)
+	of := make(map[wattveil.Pseudonym][]KeptBill)
+	for _, k := range kept {
+		of[k.Pseudonym] = append(of[k.Pseudonym], k)
+	}
+	return of, err
 }
 
 func scanBills(rows *sql.Rows) (list []KeptBill, err error) {
@@ -236,34 +253,62 @@ type BillQuery struct {
 	Meter    wattveil.MeterID // under all pseudonyms that it has had
 	Tariff   string
 	From, To time.Time // bills that begin in this time
-	Skip     int
+	Mark     int64     // bills after the one that it was given for; 0 is from the first on
 	Limit    int
 }
 
-// Bills lists kept bills by the start of their period, then by meter, a
-// correction behind the bill that it replaces.
-func (u *Utility) Bills(ctx context.Context, q BillQuery) ([]KeptBill, error) {
-	to := int64(1) << 62
+// Bills lists kept bills by the start of their period, then by pseudonym, a
+// correction behind the bill that it replaces. next is the mark of the bills
+// after these, 0 if there are none. What is kept meanwhile moves no other bill
+// to another part.
+func (u *Utility) Bills(ctx context.Context, q BillQuery) (list []KeptBill, next int64, err error) {
+	where, values := "b.from_second >= ?", []any{int64(0)}
+	switch {
+	case q.Mark != 0: // which is of a bill that began in this time
+		where = afterMark
+		if values, err = u.markedBill(ctx, q.Mark); err != nil {
+			return nil, 0, fmt.Errorf("list bills: %w", err)
+		}
+	case !q.From.IsZero():
+		values[0] = q.From.Unix()
+	}
 	if !q.To.IsZero() {
-		to = q.To.Unix()
+		where, values = where+" AND b.from_second < ?", append(values, q.To.Unix())
 	}
-	from := -to
-	if !q.From.IsZero() {
-		from = q.From.Unix()
-	}
-	where, values := "b.from_second >= ? AND b.from_second < ?", []any{from, to}
 	if q.Meter != 0 {
 		where, values = where+" AND b.an_id IN (SELECT an_id FROM pseudonyms WHERE id_sm = ?)", append(values, int64(q.Meter))
 	}
 	if q.Tariff != "" {
 		where, values = where+" AND b.tariff = ?", append(values, q.Tariff)
 	}
-	rows, err := u.db.QueryContext(ctx, billColumns+`WHERE `+where+`
-		ORDER BY b.from_second, m.id_sm, b.tariff, b.to_second, b.correction LIMIT ? OFFSET ?`, append(values, q.Limit, q.Skip)...)
+	rows, err := u.db.QueryContext(ctx, billColumns+"WHERE "+where+" ORDER BY "+billOrder+" LIMIT ?", append(values, q.Limit)...)
 	if err != nil {
-		return nil, fmt.Errorf("list bills: %w", err)
+		return nil, 0, fmt.Errorf("list bills: %w", err)
 	}
-	return scanBills(rows)
+	list, err = scanBills(rows)
+	if len(list) > 0 && len(list) == q.Limit {
+		next = list[len(list)-1].row
+	}
+	return list, next, err
+}
+
+// billOrder is the order of kept bills, which the index bills_by_start has.
+const (
+	billOrder = "b.from_second, b.an_id, b.tariff, b.to_second, b.correction"
+	afterMark = "(" + billOrder + ") > (?, ?, ?, ?, ?)"
+)
+
+// markedBill is the place of a bill in that order.
+func (u *Utility) markedBill(ctx context.Context, mark int64) ([]any, error) {
+	var from, anID, to int64
+	var tariffID string
+	var correction bool
+	found, err := registry.Find(u.db.QueryRowContext(ctx, "SELECT "+billOrder+" FROM bills b WHERE b.id = ?", mark),
+		&from, &anID, &tariffID, &to, &correction)
+	if err == nil && !found {
+		err = fmt.Errorf("%w: no bill has the mark %d", wire.Malformed, mark)
+	}
+	return []any{from, anID, tariffID, to, correction}, err
 }
 
 // BillKeys are the keys under which the bills of a TTP verify.

@@ -238,6 +238,7 @@ func TestOperatorAPIs(t *testing.T) {
 		{"POST", "/v1/bills/run", strings.Replace(run, "2026-01-02", "2026-01-01", 1), 422, "is empty"},
 		{"GET", "/v1/bills", "", 200, `"bills":[]`},
 		{"GET", "/v1/bills?limit=0", "", 422, "expected number >= 1"},
+		{"GET", "/v1/bills?mark=7", "", 422, "no bill has the mark 7"},
 		{"GET", "/v1/bill-logs", "", 200, `"entries":0`},
 		{"GET", "/v1/bill-logs?x=1", "", 422, "unknown query parameter"},
 		{"DELETE", "/v1/collectors/north", "", 204, ""},

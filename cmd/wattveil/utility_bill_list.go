@@ -66,8 +66,7 @@ func (q *billQuery) each(ctx context.Context, c *operator.Client, do func(api.Me
 	if err != nil {
 		return err
 	}
-	for skip := 0; ; {
-		v.Set("skip", fmt.Sprint(skip))
+	for {
 		var part api.BillList
 		if err := c.Do(ctx, http.MethodGet, "/v1/bills?"+v.Encode(), nil, &part); err != nil {
 			return err
@@ -81,10 +80,10 @@ func (q *billQuery) each(ctx context.Context, c *operator.Client, do func(api.Me
 				return err
 			}
 		}
-		if len(part.Bills) == 0 {
+		if part.Next == 0 {
 			return nil
 		}
-		skip += len(part.Bills)
+		v.Set("mark", fmt.Sprint(part.Next))
 	}
 }
 

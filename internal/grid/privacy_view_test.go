@@ -315,7 +315,7 @@ func (p *played) look(ctx context.Context) error {
 	p.counts.add("counts utility", "%v", g.utilityRole().Refused())
 	p.counts.add("counts ttp", "%v", g.ttpRole().Refused())
 	var err error
-	if p.kept, err = g.utilityRole().Bills(ctx, utility.BillQuery{Limit: 1000}); err != nil {
+	if p.kept, _, err = g.utilityRole().Bills(ctx, utility.BillQuery{Limit: 1000}); err != nil {
 		return err
 	}
 	if p.keys, err = g.ttpRole().BillKeys(); err != nil {

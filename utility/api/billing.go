@@ -64,6 +64,7 @@ type MeterBill struct {
 type BillList struct {
 	Bills []MeterBill `json:"bills"`
 	Kept  int         `json:"kept,omitempty" doc:"of a run: how many were here before it"`
+	Next  int64       `json:"next,omitempty" doc:"of a list: mark for the next part; there is none if it is left out"`
 }
 
 // Keys are the public keys of a TTP's bills.
@@ -148,6 +149,9 @@ func (a *api) runBills(ctx context.Context, in *struct{ Body RunBills }) (*outpu
 			run.out = append(run.out, []MeterBill{failed(name, err)})
 		}
 	}
+	if err := run.findKept(ctx); err != nil {
+		return nil, refused(err)
+	}
 	if err := run.ask(ctx); err != nil {
 		return nil, refused(err)
 	}
@@ -172,10 +176,27 @@ type openBill struct {
 	place int
 }
 
-// period names the time of a bill, and what ends with it.
-type period struct {
-	from, to int64
-	ends     utility.EndsWith
+// part is the bills of one time.
+type part struct {
+	from, to time.Time
+	meters   []wattveil.Pseudonym
+	place    map[wattveil.Pseudonym]int
+}
+
+// parts are the open bills, those of one time together.
+func (r *billRun) parts() (list []*part) {
+	type times struct{ from, to int64 }
+	of := make(map[times]*part)
+	for _, b := range r.open {
+		at := times{b.From.Unix(), b.To.Unix()}
+		if of[at] == nil {
+			of[at] = &part{from: b.From, to: b.To, place: make(map[wattveil.Pseudonym]int)}
+			list = append(list, of[at])
+		}
+		of[at].meters = append(of[at].meters, b.Pseudonym)
+		of[at].place[b.Pseudonym] = b.place
+	}
+	return list
 }
 
 // add finds what there is to bill of a meter.
@@ -189,15 +210,6 @@ func (r *billRun) add(ctx context.Context, name string, from, to time.Time) erro
 		return err
 	}
 	for _, t := range tenancies {
-		kept, err := r.api.cfg.Utility.KeptBills(ctx, t.Pseudonym, r.tariff, t.From, t.To)
-		if err != nil {
-			return err
-		}
-		if len(kept) > 0 {
-			r.kept++
-			r.out = append(r.out, r.keys.describeAll(ctx, kept))
-			continue
-		}
 		r.open = append(r.open, openBill{t, len(r.out)})
 		from, to := t.From.UTC(), t.To.UTC()
 		r.out = append(r.out, []MeterBill{{Meter: name, Pseudonym: t.Pseudonym.String(), Tariff: r.tariff, From: &from, To: &to}})
@@ -205,34 +217,36 @@ func (r *billRun) add(ctx context.Context, name string, from, to time.Time) erro
 	return nil
 }
 
-// ask asks the TTPs for the open bills, those of one time together.
-func (r *billRun) ask(ctx context.Context) error {
-	var order []period
-	byPeriod := make(map[period][]openBill)
-	for _, b := range r.open {
-		p := period{from: b.From.Unix(), to: b.To.Unix(), ends: r.ends}
-		if b.To.Before(r.to) { // the tenant moved out: the bill may be short
-			p.ends = utility.EndsTenancy
+// findKept fills in the bills that are here already. They are open no more.
+func (r *billRun) findKept(ctx context.Context) error {
+	found := make(map[int]bool) // by place
+	for _, p := range r.parts() {
+		kept, err := r.api.cfg.Utility.KeptBills(ctx, p.meters, r.tariff, p.from, p.to)
+		if err != nil {
+			return err
 		}
-		if byPeriod[p] == nil {
-			order = append(order, p)
+		for meter, bills := range kept {
+			r.kept++
+			r.out[p.place[meter]], found[p.place[meter]] = r.keys.describeAll(ctx, bills), true
 		}
-		byPeriod[p] = append(byPeriod[p], b)
 	}
-	for _, p := range order {
-		place := make(map[wattveil.Pseudonym]int)
-		var meters []wattveil.Pseudonym
-		for _, b := range byPeriod[p] {
-			place[b.Pseudonym] = b.place
-			meters = append(meters, b.Pseudonym)
+	r.open = slices.DeleteFunc(r.open, func(b openBill) bool { return found[b.place] })
+	return nil
+}
+
+// ask asks the TTPs for the open bills.
+func (r *billRun) ask(ctx context.Context) error {
+	for _, p := range r.parts() {
+		ends := r.ends
+		if p.to.Before(r.to) { // the tenant moved out: the bill may be short
+			ends = utility.EndsTenancy
 		}
-		first := byPeriod[p][0]
-		billed, err := r.api.cfg.Utility.RunLastBills(ctx, meters, r.tariff, first.From, first.To, p.ends)
+		billed, err := r.api.cfg.Utility.RunLastBills(ctx, p.meters, r.tariff, p.from, p.to, ends)
 		if err != nil {
 			return err
 		}
 		for _, b := range billed {
-			if err := r.fill(ctx, &r.out[place[b.Pseudonym]], &b); err != nil {
+			if err := r.fill(ctx, &r.out[p.place[b.Pseudonym]], &b); err != nil {
 				return err
 			}
 		}
@@ -322,10 +336,10 @@ func (a *api) listBills(ctx context.Context, in *struct {
 	Tariff string    `query:"tariff"`
 	From   time.Time `query:"from" doc:"periods that begin at this time or later"`
 	To     time.Time `query:"to" doc:"and before this one"`
-	Skip   int       `query:"skip" minimum:"0"`
+	Mark   int64     `query:"mark" minimum:"0"`
 	Limit  int       `query:"limit" minimum:"1" maximum:"10000" default:"1000"`
 }) (*output[BillList], error) {
-	q := utility.BillQuery{Tariff: in.Tariff, From: in.From, To: in.To, Skip: in.Skip, Limit: in.Limit}
+	q := utility.BillQuery{Tariff: in.Tariff, From: in.From, To: in.To, Mark: in.Mark, Limit: in.Limit}
 	if in.Meter != "" {
 		id, err := wattveil.ParseMeterID(in.Meter)
 		if err != nil {
@@ -333,12 +347,12 @@ func (a *api) listBills(ctx context.Context, in *struct {
 		}
 		q.Meter = id
 	}
-	list, err := a.cfg.Utility.Bills(ctx, q)
+	list, next, err := a.cfg.Utility.Bills(ctx, q)
 	if err != nil {
 		return nil, broken(err)
 	}
 	v := verifier{a.cfg.Utility, make(map[string]bill.KeySet)}
-	return answer(BillList{Bills: v.describeAll(ctx, list)}), nil
+	return answer(BillList{Bills: v.describeAll(ctx, list), Next: next}), nil
 }
 
 func (a *api) billKeys(ctx context.Context, in *struct {
