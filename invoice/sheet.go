@@ -54,16 +54,21 @@ func (l *Language) sheet(v *Invoice) (*sheet, error) {
 		Facts: [][2]string{
 			{w.period, l.span(p)}, {w.tariff, b.Tariff}, {w.issuer, b.Issuer}, {w.reference, bill.HashOf(v.Document.JWS).String()},
 		},
-		TotalLabel: w.pay, TotalMoney: l.money(b.Total, b.Currency),
-		Heads:    [4]string{w.item, w.quantity, w.price, w.amount + " " + b.Currency},
-		SumLabel: w.total, Sum: l.number(b.Total), NotesTitle: w.notes, Notes: l.notes(v), page: w.page,
+		TotalLabel: w.pay,
+		Heads:      [4]string{w.item, w.quantity, w.price, w.amount + " " + b.Currency},
+		SumLabel:   w.total, Sum: l.number(b.Total), NotesTitle: w.notes, Notes: l.notes(v), page: w.page,
 	}
 	if v.Meter != 0 {
 		s.Facts = slices.Insert(s.Facts, 1, [2]string{w.meter, v.Meter.String()})
 	}
-	if credit, ok := strings.CutPrefix(b.Total, "-"); ok {
-		s.TotalLabel, s.TotalMoney = w.credit, l.money(credit, b.Currency)
+	due, err := v.due()
+	if err != nil {
+		return nil, err
 	}
+	if credit, ok := strings.CutPrefix(due, "-"); ok {
+		s.TotalLabel, due = w.credit, credit
+	}
+	s.TotalMoney = l.money(due, b.Currency)
 	if b.Corrects != "" {
 		s.Title = w.correction
 	}
@@ -79,6 +84,28 @@ func (l *Language) sheet(v *Invoice) (*sheet, error) {
 	}
 	s.Check, err = l.check(v)
 	return s, err
+}
+
+// due is what there is to pay: the total, less that of a bill which this one
+// replaces, if it is known.
+func (v *Invoice) due() (string, error) {
+	i := v.find(v.Bill.Corrects)
+	if i < 0 {
+		return v.Bill.Total, nil
+	}
+	currency, err := tariff.ParseCurrency(v.Bill.Currency)
+	if err != nil {
+		return "", fmt.Errorf("currency of the bill: %w", err)
+	}
+	total, err := currency.ParseAmount(v.Bill.Total)
+	if err != nil {
+		return "", fmt.Errorf("total of the bill: %w", err)
+	}
+	replaced, err := currency.ParseAmount(v.Earlier[i].Total)
+	if err != nil {
+		return "", fmt.Errorf("total of the bill that it replaces: %w", err)
+	}
+	return total.Add(replaced.Neg()).String(), nil
 }
 
 // energies puts the sums of energy among the facts, but no export of nothing.

@@ -47,7 +47,8 @@ func (p *party) newBillInvoice() *cobra.Command {
 		Short: "Print kept bills as invoices, PDF and HTML",
 		Long: `Print the bills that are kept as invoices, one file for each bill and format:
 METER_DATE_HASH.pdf with the first day and the beginning of the bill's hash. The
-same bill gives the same file. A bill that another one corrects is left out.
+same bill gives the same file. A bill that another one corrects is left out; the
+invoice of that one asks for what it comes to more, or credits what is less.
 
 An invoice has the bill's lines, a chart of them, a chart of the totals of up to
 12 earlier bills, what is estimated or corrected, and a code whose address holds
