@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/wattveil/wattveil/bill"
@@ -152,10 +153,7 @@ func pdfFile(v *visit, b *consumer.Bill) ([]byte, error) {
 	print := invoice.Invoice{
 		Bill: checked.Bill, Document: b.Document, Sender: []string{checked.Issuer}, URL: v.s.URL() + "/check",
 	}
-	for _, other := range list {
-		if other.To.After(b.From) || other.Content.Currency != b.Content.Currency || correctionOf(&other, list) != nil {
-			continue
-		}
+	for _, other := range earlierBills(b, list) {
 		if earlier, err := bill.Verify(other.Document.JWS, set); err == nil {
 			print.Earlier = append(print.Earlier, invoice.Earlier{Bill: earlier.Bill, JWS: other.Document.JWS})
 		}
@@ -166,6 +164,17 @@ func pdfFile(v *visit, b *consumer.Bill) ([]byte, error) {
 		return nil, err
 	}
 	return language.PDF(&print)
+}
+
+// earlierBills are a meter's bills before one of them, in its currency, without
+// those that others replace but for the one that it replaces itself.
+func earlierBills(b *consumer.Bill, list []consumer.Bill) []consumer.Bill {
+	return slices.DeleteFunc(slices.Clone(list), func(other consumer.Bill) bool {
+		if bill.HashOf(other.Document.JWS).String() == b.Content.Corrects {
+			return false
+		}
+		return other.To.After(b.From) || other.Content.Currency != b.Content.Currency || correctionOf(&other, list) != nil
+	})
 }
 
 // checkPage is the page that checks bills by themselves, for whoever has one on

@@ -6,8 +6,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/wattveil/wattveil/bill"
+	"github.com/wattveil/wattveil/consumer"
 )
 
 func TestBillInWords(t *testing.T) {
@@ -78,6 +80,32 @@ func TestBillFiles(t *testing.T) {
 	f.billed.bill.Document.JWS += "x"
 	if w := get(s, base+"/bill.pdf", session); w.Code != http.StatusNotFound {
 		t.Errorf("a bill that does not hold is printed: status %d", w.Code)
+	}
+}
+
+// What is printed of earlier bills is what an invoice has: of those that others
+// replace the one alone that the printed one replaces.
+func TestEarlierBills(t *testing.T) {
+	at := func(month int) time.Time { return time.Date(2026, time.Month(month), 1, 0, 0, 0, 0, fakeZone) }
+	made := func(ref, corrects string, month int, currency string) consumer.Bill {
+		b := consumer.Bill{Ref: ref, From: at(month), To: at(month + 1), Document: bill.Document{JWS: ref}, Content: bill.Bill{Currency: currency}}
+		if corrects != "" {
+			b.Content.Corrects = bill.HashOf(corrects).String()
+		}
+		return b
+	}
+	list := []consumer.Bill{
+		made("january", "", 1, "CHF"), made("january again", "january", 1, "CHF"), made("february", "", 2, "EUR"),
+		made("march", "", 3, "CHF"), made("march again", "march", 3, "CHF"), made("april", "", 4, "CHF"),
+	}
+	for i, want := range []string{"", "january", "", "january again", "january again march", "january again march again"} {
+		var got []string
+		for _, b := range earlierBills(&list[i], list) {
+			got = append(got, b.Ref)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("before %s come %q, want %q", list[i].Ref, got, want)
+		}
 	}
 }
 
