@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -154,8 +155,11 @@ func (c *checker) zone(name string) *time.Location {
 // LoadZone loads a time zone by its IANA name, such as "Europe/Zurich" or
 // "UTC". Names that depend on the machine ("Local") are refused. The zones
 // come from the system, or from package time/tzdata where a program has
-// linked it. Each call reads the zone anew.
+// linked it. A zone is read once.
 func LoadZone(name string) (*time.Location, error) {
+	if loc, ok := zones.Load(name); ok {
+		return loc.(*time.Location), nil
+	}
 	if !isZoneName(name) {
 		return nil, fmt.Errorf("%.80q is not a time zone", name)
 	}
@@ -163,8 +167,13 @@ func LoadZone(name string) (*time.Location, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%q is not a time zone known here", name)
 	}
+	zones.Store(name, loc)
 	return loc, nil
 }
+
+// zones are those that were loaded, by name: each bill is checked in its own.
+// There are no more than the system has.
+var zones sync.Map
 
 // date checks a local date and returns its first instant.
 func (c *checker) date(path, s string, zone *time.Location) time.Time {
