@@ -47,6 +47,7 @@ type demoReport struct {
 		Total     string
 		Currency  string
 		JWS       string
+		Document  json.RawMessage
 		Verified  bool
 	}
 	Claims []struct {
@@ -55,6 +56,7 @@ type demoReport struct {
 		Code      string
 	}
 	TTPKeys json.RawMessage `json:"ttp_keys"`
+	TTPLog  json.RawMessage `json:"ttp_log"`
 	Wire    struct {
 		ReadingMessageBytes int `json:"reading_message_bytes"`
 		Messages            int64
@@ -264,6 +266,7 @@ func (a accepted) check(t *testing.T, r demoReport) {
 		if payload["total"] != b.Total || payload["import_kwh"] != b.ImportKWh || payload["from"] != b.From {
 			t.Errorf("%s: the bill that is signed has %v", b.Column, payload)
 		}
+		verifyDocument(t, b.Document, r.TTPKeys, r.TTPLog, "1/"+b.Pseudonym)
 		imported.Add(imported, plainNumber(t, b.ImportKWh))
 		exported.Add(exported, plainNumber(t, b.ExportKWh))
 	}
@@ -275,5 +278,31 @@ func (a accepted) check(t *testing.T, r demoReport) {
 	}
 	if !slices.ContainsFunc(r.Bills[0].Lines, func(l plainLine) bool { return l.Kind == "standing" && l.Band == "" }) {
 		t.Error("no line of standing charges")
+	}
+}
+
+// verifyDocument verifies a bill of the report as the README does.
+func verifyDocument(t *testing.T, document, keys, log json.RawMessage, meter string) {
+	t.Helper()
+	dir := t.TempDir()
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, document); err != nil {
+		t.Fatalf("document of %s: %v", meter, err)
+	}
+	file := func(name string, content []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	out, err := try("bill", "verify", "--key", file("keys.json", keys), "--log", file("log.json", log), "--meter", meter, file("bill.json", compact.Bytes()))
+	for _, what := range []string{"signature", "subject", "log", "cosignature"} {
+		if !strings.Contains(out, "ok           "+what+": ") {
+			t.Errorf("%s of the bill of %s is not checked", what, meter)
+		}
+	}
+	if err != nil {
+		t.Errorf("bill of %s: %v", meter, err)
 	}
 }

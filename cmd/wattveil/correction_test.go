@@ -211,22 +211,10 @@ func (c *correctedHome) checkList(first api.MeterBill, made []api.MeterBill) {
 // what passed.
 func (c *correctedHome) checkVerify(first, correction api.MeterBill) {
 	c.Helper()
-	var keys api.Keys
-	client := operator.Dial(c.dir)
-	defer client.Close()
-	if err := client.Do(c.Context(), "GET", "/v1/bill-keys", nil, &keys); err != nil {
-		c.Fatal(err)
-	}
-	logKeys, err := c.grid.LogKeys(c.Context())
-	if err != nil {
-		c.Fatal(err)
-	}
-	log, err := json.Marshal(logKeys)
-	if err != nil {
-		c.Fatal(err)
-	}
+	keys := c.do("utility", "bill", "keys", "--dir", c.dir)
+	log := c.do("utility", "bill", "keys", "--log", "--dir", c.dir)
 	for name, text := range map[string]string{
-		"keys.json": string(keys.JWKS), "log.json": string(log), "tou.json": homeTariff, "readings.csv": c.measured(),
+		"keys.json": keys, "log.json": log, "tou.json": homeTariff, "readings.csv": c.measured(),
 		"first.json": string(first.Proven), "correction.json": string(correction.Proven),
 	} {
 		if err := os.WriteFile(c.path(name), []byte(text), 0o600); err != nil {

@@ -111,7 +111,7 @@ func printGate(w io.Writer, org string, g api.Gate, asJSON bool) error {
 
 func (p *party) newTTPBillKey() *cobra.Command {
 	cmd := group("bill-key", "Change the key that signs bills")
-	cmd.AddCommand(p.newBillKeyRotate(), p.newBillKeyList())
+	cmd.AddCommand(p.newBillKeyRotate(), p.newBillKeyList(), p.newBillKeyPublish())
 	return cmd
 }
 
@@ -138,9 +138,10 @@ published for the bills that they signed.`,
 func (p *party) newBillKeyList() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List the keys of bills",
-		Long:    "List the keys that bills verify under, and which one signs now.",
+		Use:   "list",
+		Short: "List the keys of bills",
+		Long: `List the keys that bills verify under, and which one signs now. "bill-key publish" prints the
+keys themselves.`,
 		Example: "  wattveil ttp bill-key list --dir ttp",
 		Args:    cobra.NoArgs,
 	}
@@ -170,4 +171,23 @@ func (p *party) newBillKeyList() *cobra.Command {
 		return printTable(w, rows...)
 	})
 	return cmd
+}
+
+func (p *party) newBillKeyPublish() *cobra.Command {
+	return &cobra.Command{
+		Use:   "publish",
+		Short: "Print the public keys of bills, for everybody",
+		Long: `Print the public keys that bills verify under as a JWKS: the file that "wattveil bill pin" and
+"wattveil bill verify" take with --key. Put it where consumers and regulators find it, and the
+ids of the keys on paper.`,
+		Example: "  wattveil ttp bill-key publish --dir ttp > ttp-keys.json",
+		Args:    cobra.NoArgs,
+		RunE: p.ask(p.ttpClient, func(ctx context.Context, c *operator.Client, w io.Writer) error {
+			var keys api.Keys
+			if err := c.Do(ctx, http.MethodGet, "/v1/jwks", nil, &keys); err != nil {
+				return err
+			}
+			return encodeJSON(w, keys.JWKS)
+		}),
+	}
 }

@@ -12,7 +12,7 @@ import (
 
 func (p *party) newUtilityBill() *cobra.Command {
 	cmd := group("bill", "Ask TTPs for bills, print invoices, and compare bills with feeders")
-	cmd.AddCommand(p.newBillRun(), p.newBillList(), p.newBillShow(), p.newBillLog(), p.newBillInvoice(), p.newBillReconcile())
+	cmd.AddCommand(p.newBillRun(), p.newBillList(), p.newBillShow(), p.newBillLog(), p.newBillKeys(), p.newBillInvoice(), p.newBillReconcile())
 	return cmd
 }
 

@@ -1,11 +1,9 @@
 package grid
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/wattveil/wattveil/peer"
-	"github.com/wattveil/wattveil/transparency"
 	"github.com/wattveil/wattveil/utility/api"
 )
 
@@ -27,8 +25,3 @@ type noPeers struct{}
 
 func (noPeers) Add(peer.Contact) error        { return nil }
 func (noPeers) List() ([]peer.Contact, error) { return nil, nil }
-
-// LogKeys are what consumers check with that a bill is in the TTP's log.
-func (g *Grid) LogKeys(ctx context.Context) (transparency.Keys, error) {
-	return g.utilityRole().LogKeys(ctx, TTPOrg)
-}

@@ -10,20 +10,22 @@ import (
 	"github.com/wattveil/wattveil/bill"
 	"github.com/wattveil/wattveil/readings"
 	"github.com/wattveil/wattveil/tariff"
+	"github.com/wattveil/wattveil/transparency"
 	"github.com/wattveil/wattveil/utility"
 )
 
 // Report is what a run came to. It is its operator's: identities, pseudonyms
 // and energy stand side by side in it, as they do in no party's folder.
 type Report struct {
-	Meters     []MeterReport `json:"meters"`
-	Bills      []BillReport  `json:"bills"`
-	Claims     []ClaimReport `json:"claims"`
-	Keys       bill.KeySet   `json:"ttp_keys"`
-	Wire       WireReport    `json:"wire"`
-	Lost       int64         `json:"lost"`              // readings held by a collector and not stored
-	Duplicates int64         `json:"duplicates_stored"` // readings that count twice in the store
-	Seconds    float64       `json:"seconds"`
+	Meters     []MeterReport     `json:"meters"`
+	Bills      []BillReport      `json:"bills"`
+	Claims     []ClaimReport     `json:"claims"`
+	Keys       bill.KeySet       `json:"ttp_keys"`
+	Log        transparency.Keys `json:"ttp_log"` // keys of the TTP's bill log and of the utility's witness
+	Wire       WireReport        `json:"wire"`
+	Lost       int64             `json:"lost"`              // readings held by a collector and not stored
+	Duplicates int64             `json:"duplicates_stored"` // readings that count twice in the store
+	Seconds    float64           `json:"seconds"`
 }
 
 // MeterReport is one meter's way.
@@ -40,18 +42,19 @@ type MeterReport struct {
 
 // BillReport is one household's bill.
 type BillReport struct {
-	Column    string       `json:"column"`
-	Pseudonym string       `json:"pseudonym"`
-	From      string       `json:"from"`
-	To        string       `json:"to"`
-	ImportKWh string       `json:"import_kwh"`
-	ExportKWh string       `json:"export_kwh"`
-	Lines     []LineReport `json:"lines"`
-	Total     string       `json:"total"`
-	Currency  string       `json:"currency"`
-	JWS       string       `json:"jws"`
-	Verified  bool         `json:"verified"`
-	Error     string       `json:"error,omitempty"` // why there is no verified bill
+	Column    string         `json:"column"`
+	Pseudonym string         `json:"pseudonym"`
+	From      string         `json:"from"`
+	To        string         `json:"to"`
+	ImportKWh string         `json:"import_kwh"`
+	ExportKWh string         `json:"export_kwh"`
+	Lines     []LineReport   `json:"lines"`
+	Total     string         `json:"total"`
+	Currency  string         `json:"currency"`
+	JWS       string         `json:"jws"`
+	Document  *bill.Document `json:"document,omitempty"` // the JWS with what travels beside it
+	Verified  bool           `json:"verified"`
+	Error     string         `json:"error,omitempty"` // why there is no verified bill
 }
 
 // LineReport is a line of a bill. Unlike in the bill itself every member is
@@ -113,6 +116,7 @@ func (g *Grid) Bill(ctx context.Context, tariffID string, from, to time.Time) ([
 			out[i].From, out[i].To = from.Format(time.RFC3339), to.Format(time.RFC3339)
 			continue
 		}
+		out[i].Document = &b.Document
 		_, err := bill.Verify(b.JWS, keys)
 		out[i].Verified = err == nil
 	}
@@ -132,6 +136,9 @@ func (g *Grid) Report(ctx context.Context, bills []BillReport, took time.Duratio
 	r := &Report{Bills: bills, Claims: g.Claims(), Seconds: took.Seconds()}
 	var err error
 	if r.Keys, err = g.ttpRole().BillKeys(); err != nil {
+		return nil, err
+	}
+	if r.Log, err = g.utilityRole().LogKeys(ctx, TTPOrg); err != nil {
 		return nil, err
 	}
 	names, err := g.utilityRole().Meters(ctx)

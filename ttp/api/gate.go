@@ -25,6 +25,11 @@ type BillKey struct {
 	Signs     bool      `json:"signs" doc:"now"`
 }
 
+// Keys are the public keys of bills, to be published.
+type Keys struct {
+	JWKS json.RawMessage `json:"jwks"`
+}
+
 func (a *api) registerGate(h huma.API) {
 	put := operation("set-gate", http.MethodPut, "/v1/utilities/{org}/gate", "Set the limits of a utility's disclosure gate")
 	put.SkipValidateBody = true // package gate says more
@@ -32,6 +37,7 @@ func (a *api) registerGate(h huma.API) {
 	huma.Register(h, operation("gate", http.MethodGet, "/v1/utilities/{org}/gate", "The limits of a utility's disclosure gate"), a.gate)
 	huma.Register(h, operation("rotate-bill-key", http.MethodPost, "/v1/bill-keys", "Publish a new bill key, which signs later"), a.rotateBillKey)
 	huma.Register(h, operation("list-bill-keys", http.MethodGet, "/v1/bill-keys", "List the bill keys by when they begin to sign"), a.listBillKeys)
+	huma.Register(h, operation("bill-key-set", http.MethodGet, "/v1/jwks", "The bill keys as a JWKS, to be published"), a.billKeySet)
 }
 
 func (a *api) gate(ctx context.Context, in *struct {
@@ -85,4 +91,16 @@ func (a *api) listBillKeys(context.Context, *struct{}) (*output[[]BillKey], erro
 		out[i] = BillKey(k)
 	}
 	return &output[[]BillKey]{out}, nil
+}
+
+func (a *api) billKeySet(context.Context, *struct{}) (*output[Keys], error) {
+	keys, err := a.cfg.TTP.BillKeys()
+	if err != nil {
+		return nil, failed(err)
+	}
+	set, err := keys.MarshalJSON()
+	if err != nil {
+		return nil, failed(err)
+	}
+	return &output[Keys]{Keys{set}}, nil
 }

@@ -67,9 +67,17 @@ type BillList struct {
 	Next  int64       `json:"next,omitempty" doc:"of a list: mark for the next part; there is none if it is left out"`
 }
 
-// Keys are the public keys of a TTP's bills.
+// Keys are the public keys of a TTP's bills and of its bill log.
 type Keys struct {
 	JWKS json.RawMessage `json:"jwks"`
+	Log  *LogKeys        `json:"log,omitempty" doc:"once the TTP has told it"`
+}
+
+// LogKeys are the keys of a bill log.
+type LogKeys struct {
+	Origin  string `json:"origin" doc:"the log's name in its checkpoints"`
+	Log     string `json:"log" doc:"verifier key of the log (C2SP signed-note)"`
+	Witness string `json:"witness" doc:"verifier key of this utility, which cosigns"`
 }
 
 func (a *api) registerBilling(h huma.API) {
@@ -80,7 +88,7 @@ func (a *api) registerBilling(h huma.API) {
 	huma.Register(h, operation("show-tariff", http.MethodGet, "/v1/tariffs/{id}", "Show a tariff with its document"), a.showTariff)
 	huma.Register(h, operation("run-bills", http.MethodPost, "/v1/bills/run", "Ask for bills, verify and keep them"), a.runBills)
 	huma.Register(h, operation("list-bills", http.MethodGet, "/v1/bills", "List kept bills by the start of their period"), a.listBills)
-	huma.Register(h, operation("bill-keys", http.MethodGet, "/v1/bill-keys", "The keys under which a TTP's bills verify (JWKS)"), a.billKeys)
+	huma.Register(h, operation("bill-keys", http.MethodGet, "/v1/bill-keys", "The keys under which a TTP's bills verify (JWKS), and those of its bill log"), a.billKeys)
 }
 
 func describeTariff(t *tariff.Tariff) Tariff {
@@ -366,5 +374,13 @@ func (a *api) billKeys(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, refused(err)
 	}
-	return answer(Keys{set}), nil
+	log, err := a.cfg.Utility.LogKeys(ctx, in.TTP)
+	switch {
+	case errors.Is(err, wire.Unavailable):
+		return answer(Keys{JWKS: set}), nil
+	case err != nil:
+		return nil, refused(err)
+	}
+	own := LogKeys(log)
+	return answer(Keys{set, &own}), nil
 }
