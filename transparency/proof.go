@@ -1,7 +1,9 @@
 package transparency
 
 import (
+	"encoding/base64"
 	"fmt"
+	"slices"
 
 	"github.com/transparency-dev/formats/log"
 	f_note "github.com/transparency-dev/formats/note"
@@ -50,14 +52,31 @@ func (k Keys) Open(checkpoint string) (Checkpoint, error) {
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("witness key: %w", err)
 	}
-	cp, _, parsed, err := log.ParseCheckpoint([]byte(checkpoint), k.Origin, logKey, witness)
+	cp, parsed, err := parseCheckpoint([]byte(checkpoint), k.Origin, logKey, witness)
 	if err != nil {
-		return Checkpoint{}, fmt.Errorf("%w: %w", ErrCheckpoint, err)
+		return Checkpoint{}, err
 	}
 	if !signedBy(parsed, witness) {
 		return Checkpoint{}, ErrNotCosigned
 	}
 	return Checkpoint{Size: cp.Size, root: cp.Hash}, nil
+}
+
+// parseCheckpoint reads a checkpoint that a log has signed, and tells which of
+// others have signed it. Package note takes base64 with stray bits or line ends
+// in it; here there is one text for a signature. It fails with [ErrCheckpoint].
+func parseCheckpoint(signed []byte, origin string, by note.Verifier, others ...note.Verifier) (log.Checkpoint, *note.Note, error) {
+	cp, _, parsed, err := log.ParseCheckpoint(signed, origin, by, others...)
+	if err != nil {
+		return log.Checkpoint{}, nil, fmt.Errorf("%w: %w", ErrCheckpoint, err)
+	}
+	for _, s := range slices.Concat(parsed.Sigs, parsed.UnverifiedSigs) {
+		raw, err := base64.StdEncoding.DecodeString(s.Base64)
+		if err != nil || base64.StdEncoding.EncodeToString(raw) != s.Base64 {
+			return log.Checkpoint{}, nil, fmt.Errorf("%w: the signature by %.80q is not in canonical base64", ErrCheckpoint, s.Name)
+		}
+	}
+	return *cp, parsed, nil
 }
 
 // Includes checks that an audit path leads from an entry to the checkpoint. It

@@ -173,11 +173,7 @@ func (w *Witness) Follows(overtaken []byte, consistency [][]byte) error {
 
 // open reads a checkpoint that the log has signed.
 func (w *Witness) open(signed []byte) (log.Checkpoint, *note.Note, error) {
-	cp, _, parsed, err := log.ParseCheckpoint(signed, w.origin, w.log)
-	if err != nil {
-		return log.Checkpoint{}, nil, fmt.Errorf("%w: %w", ErrCheckpoint, err)
-	}
-	return *cp, parsed, nil
+	return parseCheckpoint(signed, w.origin, w.log)
 }
 
 func continues(last, next log.Checkpoint, consistency [][]byte) error {

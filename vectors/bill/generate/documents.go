@@ -103,11 +103,25 @@ func badCheckpoints() []vectors.Document {
 		{Name: "doc-grown", Class: "checkpoint", Why: "the size of the log was changed", Text: good.documentWith(grown)},
 		{Name: "doc-elsewhere", Class: "checkpoint", Why: "the checkpoint of another log", Text: elsewhere.document()},
 		{Name: "doc-no-checkpoint", Class: "checkpoint", Why: "text that is no checkpoint", Text: good.documentWith("none")},
+		{Name: "doc-stray-bits", Class: "checkpoint", Why: "base64 of the log's signature with stray bits behind its last byte", Text: good.documentWith(stray(text, 0))},
+		{Name: "doc-stray-cosigner", Class: "checkpoint", Why: "the same in the cosignature", Text: good.documentWith(stray(text, 1))},
 		{Name: "doc-uncosigned", Class: "cosignature", Why: "the utility has not cosigned", Text: uncosigned.document()},
 		{Name: "doc-strange-cosigner", Class: "cosignature", Why: "somebody else has cosigned under the utility's name", Text: strange.document()},
 		{Name: "doc-renamed-cosigner", Class: "cosignature", Why: "the utility's key under another name", Text: renamed.document()},
 		{Name: "doc-cosigner-unknown", Class: "cosignature", Why: "the cosignature names another key", Text: good.documentWith(later)},
 	}
+}
+
+// stray sets the lowest bit of the last character of a signature's base64. No
+// byte of the signature is made of it.
+func stray(text string, signature int) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	body, signatures, _ := strings.Cut(text, "\n\n")
+	lines := strings.Split(signatures, "\n")
+	signed := strings.TrimRight(lines[signature], "=")
+	last := len(signed) - 1
+	lines[signature] = signed[:last] + string(alphabet[strings.IndexByte(alphabet, signed[last])|1]) + lines[signature][last+1:]
+	return body + "\n\n" + strings.Join(lines, "\n")
 }
 
 // otherLogs do not continue what was seen before.
