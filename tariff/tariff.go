@@ -183,6 +183,11 @@ func (t *Tariff) Charges() []Charge { return t.charges }
 // in [Span.Demands]. The list is shared: do not change it.
 func (t *Tariff) Demands() []Demand { return t.demands }
 
+// HasRatchet tells whether a demand charge takes figures of earlier bills.
+func (t *Tariff) HasRatchet() bool {
+	return slices.ContainsFunc(t.demands, func(d Demand) bool { return d.Ratchet != nil })
+}
+
 // Taxes are the taxes in the order of a bill. The list is shared: do not
 // change it.
 func (t *Tariff) Taxes() []Tax { return t.taxes }

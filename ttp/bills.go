@@ -157,18 +157,34 @@ func (r *billRun) make(ctx context.Context) error {
 		}
 		return r.keepAll(ctx, refusedAlready(fresh))
 	}
+	if r.period.terms.HasRatchet() { // a bill takes what those before it told: none may come between
+		return r.inTurn(ctx, func() error {
+			if err := r.findPeaks(ctx, fresh); err != nil {
+				return err
+			}
+			if err := r.rateAll(ctx, fresh); err != nil {
+				return err
+			}
+			return r.settle(ctx, fresh)
+		})
+	}
 	if err := r.rateAll(ctx, fresh); err != nil {
 		return err
 	}
+	return r.inTurn(ctx, func() error { return r.settle(ctx, fresh) })
+}
+
+// inTurn decides in the utility's turn.
+func (r *billRun) inTurn(ctx context.Context, decide func() error) error {
 	release, err := r.billTurns.take(ctx, r.uc)
 	if err != nil {
 		return err
 	}
 	defer release()
-	return r.settle(ctx, fresh)
+	return decide()
 }
 
-// rateAll measures and prices. One request after the other has all processors:
+// rateAll measures and prices. A utility's requests do so one after the other:
 // so the first is settled, which waits for the disk, while the next is rated.
 func (r *billRun) rateAll(ctx context.Context, drafts []*draft) error {
 	release, err := r.ratingTurns.take(ctx, r.uc)

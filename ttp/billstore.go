@@ -182,8 +182,7 @@ func (r *billRun) findGiven(ctx context.Context, byID map[int64]*draft) error {
 		WHERE b.given_with IN (SELECT value FROM json_each(?))`, "["+strings.Join(list, ",")+"]")
 }
 
-// findMeters tells which meters are enrolled, their newest series, and their
-// peaks where the tariff has a ratchet.
+// findMeters tells which meters are enrolled, and their newest series.
 func (r *billRun) findMeters(ctx context.Context, drafts []*draft) error {
 	list, of := ids(drafts)
 	err := each(ctx, r.db, func(rows *sql.Rows) error {
@@ -196,11 +195,20 @@ func (r *billRun) findMeters(ctx context.Context, drafts []*draft) error {
 		return nil
 	}, `SELECT m.an_id, coalesce((SELECT max(s.serial) FROM statements s WHERE s.uc = m.uc AND s.an_id = m.an_id), 0)
 		FROM meters m WHERE m.uc = ?1 AND m.an_id IN (SELECT value FROM json_each(?2))`, r.uc, list)
+	if err != nil {
+		return fmt.Errorf("find meters of utility %v: %w", r.uc, err)
+	}
+	return nil
+}
+
+// findPeaks finds the peaks of earlier months for the tariff's ratchets.
+func (r *billRun) findPeaks(ctx context.Context, drafts []*draft) error {
+	list, of := ids(drafts)
 	for _, demand := range r.period.terms.Demands() {
-		if err != nil || demand.Ratchet == nil {
+		if demand.Ratchet == nil {
 			continue
 		}
-		err = each(ctx, r.db, func(rows *sql.Rows) error {
+		err := each(ctx, r.db, func(rows *sql.Rows) error {
 			var anID int64
 			p := rating.Peak{Demand: demand.Name}
 			if err := rows.Scan(&anID, &p.Month, &p.Watts); err != nil {
@@ -210,9 +218,9 @@ func (r *billRun) findMeters(ctx context.Context, drafts []*draft) error {
 			return nil
 		}, `SELECT an_id, month, watts FROM peaks WHERE uc = ?1 AND an_id IN (SELECT value FROM json_each(?2)) AND demand = ?3`,
 			r.uc, list, demand.Name)
-	}
-	if err != nil {
-		return fmt.Errorf("find meters of utility %v: %w", r.uc, err)
+		if err != nil {
+			return fmt.Errorf("find peaks of utility %v: %w", r.uc, err)
+		}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package ttp
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/bill"
 	"github.com/wattveil/wattveil/rating"
+	"github.com/wattveil/wattveil/readings"
 	"github.com/wattveil/wattveil/wire"
 )
 
@@ -159,6 +161,52 @@ func TestRatchet(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A bill with a ratchet takes what the bills before it told. Nothing is decided
+// between the look at those and the bill.
+func TestRatchetIsRatedInTurn(t *testing.T) {
+	for id, want := range map[string]bool{"kw": true, "plain": false} {
+		watched := &watchedStore{}
+		r := newRig(t, func(cfg *Config) { watched.Readings, cfg.Readings = cfg.Readings, watched })
+		c := r.company("north.example")
+		demand := ""
+		if want {
+			demand = `,"demand":[{"name":"peak","minutes":60,"per_kw":"2","ratchet":{"percent":"80","months":2}}]`
+		}
+		must(t, c.putTariffNow(`{"id":"`+id+`","currency":"CHF","timezone":"Europe/Zurich","valid_from":"2018-01-01",
+			"energy":{"bands":{"all":{"import":"0.25"}},"default":"all"}`+demand+`}`))
+		feb := date(2026, 2, 1)
+		m := c.ledger(1, 3600, feb.Add(-24*time.Hour).Unix())
+		m.read(date(2026, 3, 2), nil)
+		r.at(date(2026, 3, 2))
+		reads := 0
+		watched.read = func() {
+			reads++
+			r.billTurns.mu.Lock()
+			defer r.billTurns.mu.Unlock()
+			if held := len(r.billTurns.of[c.number]) == 1; held != want {
+				t.Errorf("tariff %s: readings are read in the utility's turn: %v, want %v", id, held, want)
+			}
+		}
+		got, _, err := c.bills(id, feb, feb.AddDate(0, 1, 0), m.id())
+		must(t, err)
+		c.verified(got[0], m.name)
+		if reads == 0 {
+			t.Error("no readings were read")
+		}
+	}
+}
+
+// watchedStore tells when readings of a bill are read.
+type watchedStore struct {
+	Readings
+	read func()
+}
+
+func (s *watchedStore) ReadInto(ctx context.Context, m wattveil.Meter, from, to int64, into *readings.Folded) error {
+	s.read()
+	return s.Readings.ReadInto(ctx, m, from, to, into)
 }
 
 // Ten years of a few households: monthly bills by tariffs that change, moves,
