@@ -141,18 +141,26 @@ func (v *visit) exportIntervals(out io.Writer, f export.Format, days dayRange) e
 // billsWithin are the bills that hold of periods within some days.
 func (v *visit) billsWithin(days dayRange) (list []export.Bill, err error) {
 	all, err := v.s.cfg.TTP.Bills(v.r.Context(), v.meter.Name)
+	if err != nil {
+		return nil, err
+	}
 	for i := range all {
 		b := &all[i]
-		if err != nil || b.From.Before(days.from) || b.To.After(days.to) || correctionOf(b, all) != nil {
+		if b.From.Before(days.from) || b.To.After(days.to) || correctionOf(b, all) != nil {
 			continue
 		}
 		out := export.Bill{From: b.From, To: b.To, Currency: b.Content.Currency, Told: b.Content.ImportKWh != ""}
-		if out.Total, err = tariff.ParseDecimal(b.Content.Total); err == nil && out.Told {
-			out.Import, err = tariff.ParseDecimal(b.Content.ImportKWh)
+		if out.Total, err = tariff.ParseDecimal(b.Content.Total); err != nil {
+			return nil, err
+		}
+		if out.Told {
+			if out.Import, err = tariff.ParseDecimal(b.Content.ImportKWh); err != nil {
+				return nil, err
+			}
 		}
 		list = append(list, out)
 	}
-	return list, err
+	return list, nil
 }
 
 // writeRegisters writes the registers from one time to another, both included.
