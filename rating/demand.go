@@ -87,8 +87,10 @@ func (d *demandPeak) add(m *monthPeak, iv *wattveil.Interval, length, offset int
 	m.watts = max(m.watts, d.wh*hour/length)
 }
 
-// peaks are the own figures of all charges and months, which the demand lines of
-// this bill tell: a ratchet that took finer ones would tell them later.
+// peaks are the own figures of all charges and months, rounded as demand lines
+// tell them: a ratchet that took finer ones would tell these later. Where a
+// ratchet holds a month up its line does not tell the own figure, and that of a
+// later month may (spec/gate.md section 3).
 func (s *sum) peaks(least tariff.Decimal) []Peak {
 	var list []Peak
 	for place, d := range s.t.Demands() {

@@ -302,6 +302,29 @@ func TestRatchetTakesWhatIsTold(t *testing.T) {
 	}
 }
 
+// Where a ratchet holds a month up, its line does not tell the own figure. A
+// later month that takes it does, once the higher ones are out of reach
+// (spec/gate.md section 3).
+func TestRatchetTellsWhatWasHeldUp(t *testing.T) {
+	of := simple(t, `"demand":[{"name":"d","minutes":60,"per_kw":"1","ratchet":{"percent":"100","months":1}}]`)
+	var known []rating.Peak
+	for i, want := range []string{"2018-03 10.000 10.00", "2018-04 10.000 10.00 ratchet", "2018-05 6.300 6.30 ratchet"} {
+		from := local(t, of, "2018-03-01 00:00").AddDate(0, i, 0)
+		to := from.AddDate(0, 1, 0)
+		watts := []int64{10_000, 6_260, 1_000}[i]
+		got, err := rating.Request{
+			Tariff: of, Intervals: cover(from, to, time.Hour, constant(watts, 0)), From: from, To: to, Peaks: known, DemandStep: tariff.NewDecimal(1, 1),
+		}.Rate()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lines := linesOf(got, "demand"); lines != want {
+			t.Errorf("%s, want %s", lines, want)
+		}
+		known = append(known, got.Peaks...)
+	}
+}
+
 // The larger of the tariff's step and the caller's counts.
 func TestDemandStep(t *testing.T) {
 	for _, c := range []struct{ member, step, want string }{
