@@ -101,37 +101,50 @@ func (s *sum) peaks(least tariff.Decimal) []Peak {
 	return list
 }
 
+// figures are what is billed of a charge: the request's, or what was measured
+// and what ratchets leave of earlier months.
+func (s *sum) figures(place int, r Request, known []Peak) (list Figures) {
+	d := s.t.Demands()[place]
+	if r.Figures != nil {
+		return slices.DeleteFunc(slices.Clone(r.Figures), func(f Figure) bool {
+			return f.Demand != d.Name || s.share(place, f.Month).Sign() <= 0
+		})
+	}
+	for _, m := range s.demands[place].months {
+		f := Figure{
+			Demand: d.Name, Month: m.month, Minutes: int(m.length / minuteLength),
+			Watts: stepUp(m.watts, d.Step, r.DemandStep),
+		}
+		if held := r.HeldUp(d, m.month, known); held > f.Watts {
+			f.Watts, f.Held = held, true
+		}
+		list = append(list, f)
+	}
+	return list
+}
+
 // demandLines bills the figures of all charges and months.
 func (s *sum) demandLines(v *invoice, r Request, own []Peak) {
-	if r.Demand != nil {
-		v.again(r.Demand)
-		return
-	}
 	known := slices.Concat(own, r.Peaks)
 	for place, d := range s.t.Demands() {
-		for _, m := range s.demands[place].months {
+		for _, f := range s.figures(place, r, known) {
 			line := Line{
-				Kind: KindDemand, Name: d.Name, Unit: unitPower,
-				Month: m.month.String(), Minutes: int(m.length / minuteLength),
+				Kind: KindDemand, Name: d.Name, Unit: unitPower, Month: f.Month.String(), Minutes: f.Minutes, Note: f.note(d),
 			}
-			if m.length > int64(d.Length.Seconds()) {
-				line.Note = noteLonger
-			}
-			watts := stepUp(m.watts, d.Step, r.DemandStep)
-			if held := stepUp(ratchet(d, m.month, known), d.Step, r.DemandStep); held > watts {
-				watts = held
-				if line.Note != "" {
-					line.Note += "+"
-				}
-				line.Note += noteRatchet
-			}
-			share := tariff.MonthsText(s.share(place, m.month))
+			share := tariff.MonthsText(s.share(place, f.Month))
 			if share.Cmp(tariff.NewDecimal(1, 0)) != 0 {
 				line.Share = share.String()
 			}
-			v.demand(line, watts, d.Tiers, share)
+			v.demand(line, stepUp(f.Watts, d.Step, r.DemandStep), d.Tiers, share)
 		}
 	}
+}
+
+// HeldUp is what a ratchet leaves of own figures of earlier months, in watts and
+// rounded up as on a bill: the least that the month's figure is. It is 0 without
+// a ratchet. Of what is known, only peaks of the charge within its reach count.
+func (r Request) HeldUp(d tariff.Demand, month tariff.Month, known []Peak) int64 {
+	return stepUp(ratchet(d, month, known), d.Step, r.DemandStep)
 }
 
 // ratchet is the least that earlier months leave of a figure, in watts.

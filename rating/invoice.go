@@ -49,18 +49,6 @@ func (v *invoice) count(kind string, amount tariff.Decimal) {
 	}
 }
 
-// again adds the demand lines of another invoice in this currency.
-func (v *invoice) again(lines []Line) {
-	for _, l := range lines {
-		amount, err := v.currency.ParseAmount(l.Amount)
-		if err != nil || l.Kind != KindDemand {
-			continue // no line of ours
-		}
-		v.lines = append(v.lines, l)
-		v.count(l.Kind, amount)
-	}
-}
-
 // demand adds a line for each tier that a figure in watts reaches.
 func (v *invoice) demand(l Line, watts int64, tiers []tariff.Limit, share tariff.Decimal) {
 	below := int64(0)

@@ -16,6 +16,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"time"
 
@@ -104,11 +105,21 @@ func (r Rated) ExportKWh() string { return kWh(int64(r.ExportWh)).String() }
 
 // ParseKWh reads the quantity of an energy line as Wh.
 func ParseKWh(quantity string) (wattveil.Wh, error) {
-	d, err := tariff.ParseDecimal(quantity)
-	if err != nil || d.Decimals() != 3 {
+	wh, ok := thousandths(quantity)
+	if !ok {
 		return 0, fmt.Errorf("rating: %.40q is no energy in kWh with 3 decimals", quantity)
 	}
-	return wattveil.Wh(whole(d.Mul(tariff.NewDecimal(1000, 0)))), nil
+	return wattveil.Wh(wh), nil
+}
+
+// thousandths are those of a quantity in kWh or kW, of a size that rating gives.
+func thousandths(quantity string) (int64, bool) {
+	d, err := tariff.ParseDecimal(quantity)
+	if err != nil || d.Decimals() != 3 {
+		return 0, false
+	}
+	n := d.Mul(tariff.NewDecimal(1000, 0)).Rat().Num()
+	return n.Int64(), n.CmpAbs(big.NewInt(maxSumWh)) <= 0
 }
 
 // Request is one meter and period to rate. It is only read.
@@ -142,9 +153,10 @@ type Request struct {
 	// of it and the tariff's step counts. 0 leaves it to the tariff.
 	DemandStep tariff.Decimal
 
-	// Demand, if it is not nil, stands in the place of the demand lines: those
-	// of a bill that this one corrects, whose figures stay.
-	Demand []Line
+	// Figures, if they are not nil, stand in the place of what was measured and
+	// of ratchets: those of a bill that this one corrects, which stay. A month
+	// or charge that they do not have gets no line.
+	Figures Figures
 }
 
 // Rate prices the intervals of the period [from, to). They must cover the

@@ -84,13 +84,13 @@ func (r *billRun) rateAgain(ctx context.Context, w *workspace, f *file, o *openB
 	if err != nil {
 		return nil, false, err
 	}
-	demand := []rating.Line{} // not nil: a correction measures no demand
+	figures := rating.Figures{} // not nil: a correction measures no demand
 	for _, l := range a.before.Lines {
-		if l.Kind == rating.KindDemand {
-			demand = append(demand, rating.Line(l))
+		if err := figures.Add(rating.Line(l)); err != nil {
+			return nil, false, err
 		}
 	}
-	if a.rated, err = a.period.rate(&m, nil, nil, demand); err != nil {
+	if a.rated, err = a.period.rate(&m, nil, nil, figures); err != nil {
 		return nil, false, err
 	}
 	a.measures, err = w.measures(&m, a.period)

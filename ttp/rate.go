@@ -164,10 +164,10 @@ func resolutionWithin(runs []readings.Run, from, to int64) wattveil.Resolution {
 }
 
 // rate prices what was measured.
-func (p *period) rate(m *metered, peaks []rating.Peak, carried []rating.Energy, demand []rating.Line) (rating.Rated, error) {
+func (p *period) rate(m *metered, peaks []rating.Peak, carried []rating.Energy, figures rating.Figures) (rating.Rated, error) {
 	rated, err := rating.Request{
 		Tariff: p.terms.Tariff, Intervals: m.all, From: p.from, To: p.to, Resolution: m.resolution,
-		Series: p.series, Peaks: peaks, DemandStep: tariff.NewDecimal(1, 1), Carry: carried, Demand: demand,
+		Series: p.series, Peaks: peaks, DemandStep: tariff.NewDecimal(1, 1), Carry: carried, Figures: figures,
 	}.Rate()
 	return rated, classed(err)
 }

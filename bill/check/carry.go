@@ -3,7 +3,6 @@ package check
 import (
 	"fmt"
 
-	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/bill"
 	"github.com/wattveil/wattveil/rating"
 )
@@ -23,11 +22,11 @@ func (c *recomputation) carried(b bill.Bill) ([]rating.Energy, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: the bill counts a difference of bill %s, which is not given", ErrCannot, b.Carries)
 	}
-	now, err := c.now(earlier)
+	now, err := c.now(earlier.Bill)
 	if err != nil {
 		return nil, fmt.Errorf("the bill whose difference is counted: %w", err)
 	}
-	said, err := energies(earlier)
+	said, err := energies(earlier.Bill)
 	if err != nil {
 		return nil, fmt.Errorf("the bill whose difference is counted: %w", err)
 	}
@@ -67,15 +66,15 @@ func energies(b bill.Bill) (map[string]rating.Energy, error) {
 		if l.Kind != rating.KindImport && l.Kind != rating.KindExport {
 			continue
 		}
-		wh, err := thousandths(l.Quantity)
+		wh, err := rating.ParseKWh(l.Quantity)
 		if err != nil {
 			return nil, fmt.Errorf("the energy of %s: %w", l.Label(), err)
 		}
 		e := sums[l.Band]
 		if l.Kind == rating.KindImport {
-			e.Import += wattveil.Wh(wh)
+			e.Import += wh
 		} else {
-			e.Export += wattveil.Wh(wh)
+			e.Export += wh
 		}
 		sums[l.Band] = e
 	}

@@ -26,8 +26,7 @@ import (
 
 // Input is a bill, and what it is computed again from.
 type Input struct {
-	// Bill must have passed [bill.Verify].
-	Bill     bill.Bill
+	Bill     Shown
 	Tariff   *tariff.Tariff
 	Series   []*tariff.Series // those that the tariff names
 	Readings Readings
@@ -35,9 +34,15 @@ type Input struct {
 	// Others are other bills of the meter, each by the hash of its text: the
 	// one that this bill carries, and those that one carries in turn; the one
 	// that it corrects; and those of the months that a ratchet takes.
-	Others map[bill.Hash]bill.Bill
+	Others map[bill.Hash]Shown
 	// Opening is what the readings_root opens with, if it is known.
 	Opening *Opening
+}
+
+// Shown is a bill that has passed [bill.Verify], and its place in the TTP's log.
+type Shown struct {
+	bill.Bill
+	Place *uint64 // nil if it is not known: a document's is where its proof was verified
 }
 
 // Report is the outcome.
@@ -114,7 +119,7 @@ func Recompute(in Input) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	carry, err := c.carried(in.Bill)
+	carry, err := c.carried(in.Bill.Bill)
 	if err != nil {
 		return Report{}, err
 	}
@@ -133,6 +138,7 @@ func Recompute(in Input) (Report, error) {
 type recomputation struct {
 	Input
 	grid   grid
+	basis  basis // of the demand
 	report Report
 }
 
@@ -151,7 +157,7 @@ func (c *recomputation) period() error {
 		return fmt.Errorf("the tariff %s has another digest than the bill names: %s, not %s", c.Tariff.ID(), digest, c.Bill.TariffDigest)
 	}
 	var err error
-	c.grid, err = gridOf(c.Bill)
+	c.grid, err = gridOf(c.Bill.Bill)
 	return err
 }
 

@@ -182,7 +182,7 @@ func TestGoodBillAgrees(t *testing.T) {
 		"the TTP's registers": h.ttpExport(nil),
 		"the TTP's intervals": h.intervalExport(func(int) int { return 0 }),
 	} {
-		report := h.recompute(check.Input{Bill: b, Readings: r, Opening: opening})
+		report := h.recompute(check.Input{Bill: check.Shown{Bill: b}, Readings: r, Opening: opening})
 		if !report.OK() {
 			t.Errorf("%s: %v", name, report.Differences)
 		}
@@ -192,7 +192,7 @@ func TestGoodBillAgrees(t *testing.T) {
 			t.Errorf("%s: checked\n%s", name, all)
 		}
 	}
-	report := h.recompute(check.Input{Bill: b, Readings: h.ttpExport(nil)})
+	report := h.recompute(check.Input{Bill: check.Shown{Bill: b}, Readings: h.ttpExport(nil)})
 	if want := []string{"readings root: that the TTP has made the bill from these readings takes the bill's secret"}; !slices.Equal(report.Unchecked, want) {
 		t.Errorf("without the secret, not checked: %q", report.Unchecked)
 	}
@@ -225,7 +225,7 @@ func TestDifferences(t *testing.T) {
 			b := good
 			b.Lines = slices.Clone(good.Lines)
 			c.change(&b)
-			report := h.recompute(check.Input{Bill: b, Readings: readings, Opening: &check.Opening{Secret: secret()}})
+			report := h.recompute(check.Input{Bill: check.Shown{Bill: b}, Readings: readings, Opening: &check.Opening{Secret: secret()}})
 			if len(report.Differences) != 1 || report.Differences[0].String() != c.want || report.OK() {
 				t.Errorf("differences %v, want %q", report.Differences, c.want)
 			}
@@ -243,7 +243,7 @@ func TestEstimatedBill(t *testing.T) {
 	}
 	b := h.bill("2018-03-01", "2018-04-01", nil)
 	readings := h.ttpExport(lost)
-	report := h.recompute(check.Input{Bill: b, Readings: readings})
+	report := h.recompute(check.Input{Bill: check.Shown{Bill: b}, Readings: readings})
 	if report.OK() || !strings.Contains(fmt.Sprint(report.Differences), "estimated is 0 in the bill, it comes to 20") {
 		t.Fatalf("the readings lack some, the bill none: %v", report.Differences)
 	}
@@ -260,10 +260,10 @@ func TestEstimatedBill(t *testing.T) {
 			b.Lines[d.Line-1].Amount = d.Computed
 		}
 	}
-	if report := h.recompute(check.Input{Bill: b, Readings: readings}); !report.OK() {
+	if report := h.recompute(check.Input{Bill: check.Shown{Bill: b}, Readings: readings}); !report.OK() {
 		t.Errorf("the bill with estimates: %v", report.Differences)
 	}
-	report = h.recompute(check.Input{Bill: b, Readings: h.meterExport()})
+	report = h.recompute(check.Input{Bill: check.Shown{Bill: b}, Readings: h.meterExport()})
 	if report.OK() || report.Differences[0].Why != "20 intervals of the bill are estimated" {
 		t.Errorf("against the meter: %v", report.Differences)
 	}
@@ -295,7 +295,7 @@ func TestDays(t *testing.T) {
 			h.readings[i].Import++
 		}
 	}
-	report := h.recompute(check.Input{Bill: b, Readings: h.ttpExport(nil), Opening: opening})
+	report := h.recompute(check.Input{Bill: check.Shown{Bill: b}, Readings: h.ttpExport(nil), Opening: opening})
 	if len(report.Differences) != 1 || report.Differences[0].Member != "readings_root" {
 		t.Errorf("differences %v", report.Differences)
 	}
@@ -303,7 +303,7 @@ func TestDays(t *testing.T) {
 		t.Errorf("days %v", report.Days)
 	}
 	opening.Leaves = leaves[:2]
-	report = h.recompute(check.Input{Bill: b, Readings: h.ttpExport(nil), Opening: opening})
+	report = h.recompute(check.Input{Bill: check.Shown{Bill: b}, Readings: h.ttpExport(nil), Opening: opening})
 	if len(report.Days) != 0 || !strings.Contains(fmt.Sprint(report.Differences), "the leaves given are not this bill's") {
 		t.Errorf("leaves of another bill: %v, days %v", report.Differences, report.Days)
 	}
@@ -332,17 +332,17 @@ func TestCarried(t *testing.T) {
 	march.Carries = bill.HashOf("february").String()
 	april := h.bill("2018-04-01", "2018-04-10", then(nil, missing))
 	april.Carries = bill.HashOf("march").String()
-	others := map[bill.Hash]bill.Bill{bill.HashOf("february"): february, bill.HashOf("march"): march}
-	report := h.recompute(check.Input{Bill: april, Readings: h.ttpExport(nil), Others: others})
+	others := map[bill.Hash]check.Shown{bill.HashOf("february"): {Bill: february}, bill.HashOf("march"): {Bill: march}}
+	report := h.recompute(check.Input{Bill: check.Shown{Bill: april}, Readings: h.ttpExport(nil), Others: others})
 	if !report.OK() {
 		t.Errorf("april: %v", report.Differences)
 	}
-	_, err := check.Recompute(check.Input{Bill: april, Tariff: h.terms, Readings: h.ttpExport(nil)})
+	_, err := check.Recompute(check.Input{Bill: check.Shown{Bill: april}, Tariff: h.terms, Readings: h.ttpExport(nil)})
 	if !errors.Is(err, check.ErrCannot) || !strings.Contains(err.Error(), april.Carries) {
 		t.Errorf("without the bill before: %v", err)
 	}
 	april.Carries = ""
-	report = h.recompute(check.Input{Bill: april, Readings: h.ttpExport(nil), Others: others})
+	report = h.recompute(check.Input{Bill: check.Shown{Bill: april}, Readings: h.ttpExport(nil), Others: others})
 	if report.OK() {
 		t.Error("a bill that counts 90 Wh more than it measured agrees")
 	}
@@ -367,13 +367,13 @@ func TestCannot(t *testing.T) {
 		cannot bool
 		text   string
 	}{
-		"no tariff":      {check.Input{Bill: b, Readings: h.ttpExport(nil)}, true, "the tariff is missing"},
-		"another tariff": {check.Input{Bill: b, Tariff: other, Readings: h.ttpExport(nil)}, false, "another digest"},
-		"short":          {check.Input{Bill: b, Tariff: h.terms, Readings: short.ttpExport(nil)}, true, "readings are missing"},
-		"short intervals": {check.Input{Bill: b, Tariff: h.terms, Readings: short.intervalExport(func(int) int { return 0 })}, true,
+		"no tariff":      {check.Input{Bill: check.Shown{Bill: b}, Readings: h.ttpExport(nil)}, true, "the tariff is missing"},
+		"another tariff": {check.Input{Bill: check.Shown{Bill: b}, Tariff: other, Readings: h.ttpExport(nil)}, false, "another digest"},
+		"short":          {check.Input{Bill: check.Shown{Bill: b}, Tariff: h.terms, Readings: short.ttpExport(nil)}, true, "readings are missing"},
+		"short intervals": {check.Input{Bill: check.Shown{Bill: b}, Tariff: h.terms, Readings: short.intervalExport(func(int) int { return 0 })}, true,
 			"readings are missing"},
-		"odd number":   {check.Input{Bill: odd, Tariff: h.terms, Readings: h.ttpExport(nil)}, false, "2971 intervals do not make up the period"},
-		"no intervals": {check.Input{Bill: none, Tariff: h.terms, Readings: h.ttpExport(nil)}, true, "made from no readings"},
+		"odd number":   {check.Input{Bill: check.Shown{Bill: odd}, Tariff: h.terms, Readings: h.ttpExport(nil)}, false, "2971 intervals do not make up the period"},
+		"no intervals": {check.Input{Bill: check.Shown{Bill: none}, Tariff: h.terms, Readings: h.ttpExport(nil)}, true, "made from no readings"},
 	} {
 		_, err := check.Recompute(c.in)
 		if err == nil || errors.Is(err, check.ErrCannot) != c.cannot || !strings.Contains(err.Error(), c.text) {
@@ -393,7 +393,7 @@ func TestSeries(t *testing.T) {
 	if err := bill.Check(b); err != nil {
 		t.Fatal(err)
 	}
-	in := check.Input{Bill: b, Readings: h.ttpExport(nil), Series: series}
+	in := check.Input{Bill: check.Shown{Bill: b}, Readings: h.ttpExport(nil), Series: series}
 	if report := h.recompute(in); !report.OK() {
 		t.Errorf("a good bill: %v", report.Differences)
 	}

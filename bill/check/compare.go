@@ -44,12 +44,11 @@ func (c *recomputation) lines(rated rating.Rated) {
 	for i, l := range c.Bill.Lines {
 		want, ok := computed[placeOf(l)]
 		delete(computed, placeOf(l))
-		switch {
-		case !ok:
+		if !ok {
 			c.differ(Difference{Line: i + 1, Label: label(l), Member: "amount", Bill: l.Amount})
-		default:
-			c.line(i+1, l, want)
+			continue
 		}
+		c.line(i+1, l, want)
 	}
 	for _, l := range rated.Lines { // in their order
 		if _, ok := computed[placeOf(bill.Line(l))]; ok {
@@ -57,7 +56,11 @@ func (c *recomputation) lines(rated rating.Rated) {
 		}
 	}
 	if len(c.report.Differences) == before {
-		c.agree("lines: quantities, prices and amounts, from the readings")
+		c.agree([...]string{
+			onReadings: "lines: quantities, prices and amounts, from the readings",
+			onBills:    "lines: quantities, prices and amounts, from the readings and the demand of other bills",
+			onItself:   "lines other than demand: quantities, prices and amounts, from the readings",
+		}[c.basis])
 	}
 }
 
@@ -96,7 +99,11 @@ func (c *recomputation) sums(rated rating.Rated) {
 		}
 	}
 	if len(c.report.Differences) == before {
-		c.agree("totals: energy and money, from the readings")
+		c.agree([...]string{
+			onReadings: "totals: energy and money, from the readings",
+			onBills:    "totals: energy and money, from the readings and the demand of other bills",
+			onItself:   "totals: energy, from the readings; money, with the demand that the bill tells",
+		}[c.basis])
 	}
 }
 

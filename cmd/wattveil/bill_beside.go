@@ -23,7 +23,7 @@ type besideBill struct {
 
 	of    *wattveil.Meter // whose the bill is, if that is known
 	terms *tariff.Tariff
-	given map[bill.Hash]bill.Bill // other bills, by the hash of their text
+	given map[bill.Hash]check.Shown // other bills, by the hash of their text
 }
 
 // subject checks whose bill it is.
@@ -235,7 +235,7 @@ func (b *besideBill) readings() error {
 
 // input is what the bill is computed from.
 func (b *besideBill) input() (in check.Input, err error) {
-	in = check.Input{Bill: b.shown.Bill, Tariff: b.terms, Others: b.given}
+	in = check.Input{Bill: b.placed(b.shown), Tariff: b.terms, Others: b.given}
 	parts := make([]check.Readings, len(b.verifyBill.readings))
 	for i, file := range b.verifyBill.readings {
 		data, err := readLimited(b.stdin, file, check.MaxReadings)
@@ -267,6 +267,19 @@ func (b *besideBill) input() (in check.Input, err error) {
 	return in, nil
 }
 
+// placed is a bill with its place in the log, where its proof holds.
+func (b *besideBill) placed(s shownBill) check.Shown {
+	out := check.Shown{Bill: s.Bill}
+	if b.keys.log == nil || s.document == nil || s.document.Proof == nil {
+		return out
+	}
+	entry, err := s.document.Entry()
+	if err == nil && transparency.Proof(*s.document.Proof).Verify(transparency.Entry(entry), *b.keys.log) == nil {
+		out.Place = &s.document.Proof.Index
+	}
+	return out
+}
+
 // compared reports what computing the bill again has shown.
 func (b *besideBill) compared(found check.Report) {
 	b.report.differences, b.report.days = found.Differences, found.Days
@@ -291,7 +304,7 @@ func (b *besideBill) compared(found check.Report) {
 
 // others checks how the bill stands to other bills of the meter.
 func (b *besideBill) others() error {
-	b.given = make(map[bill.Hash]bill.Bill, len(b.verifyBill.others))
+	b.given = make(map[bill.Hash]check.Shown, len(b.verifyBill.others))
 	hash := bill.HashOf(b.shown.jws)
 	for _, file := range b.verifyBill.others {
 		other, err := readShown(b.stdin, file, b.keys.bills)
@@ -305,7 +318,9 @@ func (b *besideBill) others() error {
 		if !ok {
 			continue
 		}
-		b.given[bill.HashOf(other.jws)] = other.Bill
+		if own := bill.HashOf(other.jws); own != hash {
+			b.given[own] = b.placed(other)
+		}
 		if err := b.other(hash, other); err != nil {
 			return err
 		}

@@ -187,7 +187,7 @@ func (h *home) bills(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(h.carried(), h.heldUp()); err != nil {
+	if err := h.carried(); err != nil {
 		return err
 	}
 	april, _, err := h.sign("2018-04-01", "2018-04-08", nil)
@@ -213,6 +213,9 @@ func (h *home) bills(dir string) error {
 		return err
 	}
 	if err := h.seen(6); err != nil {
+		return err
+	}
+	if err := h.heldUp(); err != nil {
 		return err
 	}
 	return h.fork(dir, overlap)
@@ -251,8 +254,9 @@ const kwTariff = `{"id":"kw-2018","currency":"CHF","timezone":"Europe/Zurich","v
 	`"demand":[{"name":"all","minutes":15,"per_kw":"6","ratchet":{"months":1,"percent":"85"}}]}`
 
 // heldUp are a bill of March by that tariff, whose highest quarter was the one
-// of a holiday's cooking, bills of April that it holds up as it should and by
-// too much, and one of March that is another meter's.
+// of a holiday's cooking, and one of March that is another meter's; bills of
+// April that it holds up as it should and by too much, and one that was made
+// before it and does not know of it.
 func (h *home) heldUp() (err error) {
 	kw := *h
 	h.files["kw.json"] = kwTariff
@@ -263,16 +267,25 @@ func (h *home) heldUp() (err error) {
 	if !ok {
 		return errors.New("no month")
 	}
-	for name, watts := range map[string]int64{"kw-april.json": 9_000, "kw-april-wrong.json": 12_000} {
-		jws, _, err := kw.sign("2018-04-01", "2018-04-08", func(_ *bill.Bill, r *rating.Request) {
+	bills := map[string]string{"kw-march.json": "", "kw-april.json": "", "kw-april-wrong.json": "", "kw-april-before.json": ""}
+	for name, watts := range map[string]int64{"kw-april.json": 9_000, "kw-april-wrong.json": 12_000, "kw-april-before.json": 0} {
+		bills[name], _, err = kw.sign("2018-04-01", "2018-04-08", func(_ *bill.Bill, r *rating.Request) {
 			r.Peaks = []rating.Peak{{Demand: "all", Month: april - 1, Watts: watts}}
 		})
-		if err := errors.Join(err, h.unlogged(name, jws, bill.Salt{7})); err != nil {
+		if err != nil {
 			return err
 		}
 	}
-	march, _, err := kw.sign("2018-03-01", "2018-04-01", func(_ *bill.Bill, r *rating.Request) { r.Intervals[700].Import = 8_910 / 4 })
-	return errors.Join(err, h.unlogged("kw-march.json", march, bill.Salt{7}), h.unlogged("kw-march-other.json", march, bill.Salt{8}))
+	bills["kw-march.json"], _, err = kw.sign("2018-03-01", "2018-04-01", func(_ *bill.Bill, r *rating.Request) { r.Intervals[700].Import = 8_910 / 4 })
+	if err := errors.Join(err, h.unlogged("kw-march-other.json", bills["kw-march.json"], bill.Salt{8})); err != nil {
+		return err
+	}
+	for _, name := range []string{"kw-april-before.json", "kw-march.json", "kw-april.json", "kw-april-wrong.json"} { // as the TTP made them
+		if err := h.logged(0, map[string]string{name: bills[name]}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unlogged writes the document of a bill that is not in the log yet.

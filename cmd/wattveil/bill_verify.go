@@ -49,7 +49,8 @@ Always checked: the signature, and all sums. The rest takes what you have:
   --other FILE            that no other bill stands in its place. Give also the
                           bills that it corrects or whose difference it counts,
                           and those of the months before that a ratchet of its
-                          demand takes
+                          demand takes: as documents, whose proofs tell which
+                          was made first
   --older-checkpoint FILE that the log continues the one that you saw before: a
                           checkpoint, a document of another bill, or a JSON
                           object of "checkpoint" and "consistency"
