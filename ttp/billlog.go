@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/bill"
@@ -67,9 +68,56 @@ func (r *billRun) answerOf(d *draft, logged map[*keptBill]wire.LoggedBill) wire.
 }
 
 // publish adds the bills that have no place in the log and keeps their places.
-// One that was added by two requests at once is in the log twice, which is
-// harmless; the first place counts.
+// Places tell which of a meter's bills was made first (spec/bill.md section 9),
+// so those come before that were made before, and that a stop or another request
+// has left without a place so far.
 func (t *TTP) publish(ctx context.Context, kept []*keptBill) error {
+	earlier, err := t.leftOut(ctx, kept)
+	if err != nil {
+		return fmt.Errorf("bills without a place in the log: %w", err)
+	}
+	for _, list := range [...][]*keptBill{earlier, kept} {
+		if err := t.addToLog(ctx, list); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leftOut are bills without a place that were made before some of these, of
+// their meters, in the order in which they were made.
+func (t *TTP) leftOut(ctx context.Context, kept []*keptBill) (list []*keptBill, err error) {
+	err = each(ctx, t.db, func(rows *sql.Rows) error {
+		k := &keptBill{}
+		list = append(list, k)
+		return scanKept(rows, k)
+	}, `WITH asked AS (SELECT value AS id FROM json_each(?))
+		SELECT b.id, b.salt, b.jws, NULL FROM bills b WHERE b.id IN (
+			SELECT e.id FROM asked JOIN bills a ON a.id = asked.id JOIN bills e ON e.uc = a.uc AND e.an_id = a.an_id AND e.id < a.id
+			WHERE NOT EXISTS (SELECT 1 FROM log_places p WHERE p.bill = e.id))
+		AND b.id NOT IN (SELECT id FROM asked) ORDER BY b.id`, billIDs(kept))
+	return list, err
+}
+
+// billIDs are those of bills without a place, as a JSON list.
+func billIDs(kept []*keptBill) string {
+	list := []byte{'['}
+	for _, k := range kept {
+		if k.place.Valid {
+			continue
+		}
+		if len(list) > 1 {
+			list = append(list, ',')
+		}
+		list = strconv.AppendInt(list, k.id, 10)
+	}
+	return string(append(list, ']'))
+}
+
+// addToLog adds the bills that have no place. One that was added by two requests
+// at once is in the log twice, which is harmless; the first place that is kept
+// counts.
+func (t *TTP) addToLog(ctx context.Context, kept []*keptBill) error {
 	var waiting []*keptBill
 	var entries []transparency.Entry
 	for _, k := range kept {

@@ -318,6 +318,48 @@ func TestBillsInParallel(t *testing.T) {
 	}
 }
 
+// A bill that was made and never came to the log comes before those of its
+// meter that were made later, whatever is asked for first.
+func TestPlacesAreInTheOrderOfMaking(t *testing.T) {
+	r := newRig(t, nil)
+	c := r.company("north.example")
+	must(t, c.putTariffNow(twoBands))
+	feb := date(2026, 2, 1)
+	months := [...]time.Time{feb, feb.AddDate(0, 1, 0), feb.AddDate(0, 2, 0), feb.AddDate(0, 3, 0)}
+	var meters [3]*ledger
+	var ids []string
+	for i := range meters {
+		meters[i] = c.ledger(wattveil.Pseudonym(i+1), 3600, feb.Add(-24*time.Hour).Unix())
+		meters[i].read(date(2026, 5, 2), nil)
+		ids = append(ids, meters[i].id())
+	}
+	r.at(date(2026, 5, 2))
+	for _, month := range []int{2, 0} { // April and February of two meters, and then the requests stop
+		must(t, r.decide(t, c, wire.BillsRequest{Tariff: "two", From: months[month], To: months[month+1], Meters: ids[:1]}).err)
+		must(t, r.decide(t, c, wire.BillsRequest{Tariff: "two", From: months[month], To: months[month+1], Meters: ids[1:2]}).err)
+	}
+	places := map[int][]wire.BillAnswer{}
+	for _, month := range []int{1, 0, 2} {
+		got, _, err := c.bills("two", months[month], months[month+1], ids...)
+		must(t, err)
+		places[month] = got
+	}
+	for i, m := range meters {
+		for _, month := range places {
+			c.verified(month[i], m.name)
+		}
+		april, february, march := places[2][i].Index, places[0][i].Index, places[1][i].Index
+		if i < 2 && !(april < february && february < march) || i == 2 && !(march < february && february < april) {
+			t.Errorf("%v: April has place %d, February %d, March %d", m.name, april, february, march)
+		}
+	}
+	checkpoint, err := r.TTP.log.Checkpoint(t.Context(), 0)
+	must(t, err)
+	if checkpoint.Size != 9 {
+		t.Errorf("the log has %d entries for 9 bills", checkpoint.Size)
+	}
+}
+
 func TestBillWithoutStore(t *testing.T) {
 	r := newRig(t, nil)
 	c := r.company("north.example")
