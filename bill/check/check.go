@@ -39,7 +39,8 @@ type Input struct {
 	Opening *Opening
 }
 
-// Shown is a bill that has passed [bill.Verify], and its place in the TTP's log.
+// Shown is a bill that has passed [bill.Verify], which refuses such as tell
+// demand of months outside their period, and its place in the TTP's log.
 type Shown struct {
 	bill.Bill
 	Place *uint64 // nil if it is not known: a document's is where its proof was verified
