@@ -170,8 +170,11 @@ func (u *Utility) runAt(ctx context.Context, org string, run *billRun, meters []
 
 // openRun finds what the bills of a run are checked with.
 func (u *Utility) openRun(ctx context.Context, run *billRun) error {
-	run.ttp.turn.Lock()
-	defer run.ttp.turn.Unlock()
+	release, err := run.ttp.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	told, keys, err := u.refreshBillKeys(ctx, run.ttp)
 	if err != nil {
 		return err
@@ -256,8 +259,11 @@ func (u *Utility) askBills(ctx context.Context, run *billRun, meters []wattveil.
 // Newer proofs take the place of the answer's then; no other run gets in
 // between. What was overtaken must be of the same log, too.
 func (u *Utility) cosignInTurn(ctx context.Context, run *billRun, a *billsAnswer) (logged, error) {
-	run.ttp.turn.Lock()
-	defer run.ttp.turn.Unlock()
+	release, err := run.ttp.take(ctx)
+	if err != nil {
+		return logged{}, err
+	}
+	defer release()
 	checkpoint, err := u.cosign(ctx, run, a)
 	if !errors.Is(err, transparency.ErrOvertaken) {
 		return checkpoint, err

@@ -69,8 +69,10 @@ func (u *Utility) refreshBillKeys(ctx context.Context, t *trustee) (wire.BillKey
 	return told, keys, nil
 }
 
-// openWitness opens this utility's eye on a TTP's log. The caller has the TTP's turn.
+// openWitness opens this utility's eye on a TTP's log.
 func (u *Utility) openWitness(t *trustee, told wire.BillKeys) (*transparency.Witness, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.witness != nil {
 		return t.witness, nil
 	}
@@ -89,23 +91,29 @@ func (u *Utility) openWitness(t *trustee, told wire.BillKeys) (*transparency.Wit
 // LogKeys are what anyone checks with that a bill of a TTP is in its log. They
 // are there from the first bill on.
 func (u *Utility) LogKeys(ctx context.Context, ttp string) (transparency.Keys, error) {
+	_, keys, err := u.witnessOf(ctx, ttp)
+	return keys, err
+}
+
+// witnessOf is what this utility has of a TTP's log. It waits for no run: one
+// may be waiting for the TTP.
+func (u *Utility) witnessOf(ctx context.Context, ttp string) (*transparency.Witness, transparency.Keys, error) {
+	var none transparency.Keys
 	t, err := u.trustee(ttp)
 	if err != nil {
-		return transparency.Keys{}, err
+		return nil, none, err
 	}
 	var origin, log sql.NullString
 	err = u.db.QueryRowContext(ctx, `SELECT log_origin, log_key FROM ttps WHERE name = ?`, t.org).Scan(&origin, &log)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return transparency.Keys{}, fmt.Errorf("log keys of TTP %s: %w", t.org, err)
+		return nil, none, fmt.Errorf("log keys of TTP %s: %w", t.org, err)
 	}
 	if !log.Valid {
-		return transparency.Keys{}, fmt.Errorf("%w: TTP %s has not told its bill log yet", wire.Unavailable, t.org)
+		return nil, none, fmt.Errorf("%w: TTP %s has not told its bill log yet", wire.Unavailable, t.org)
 	}
-	t.turn.Lock()
-	defer t.turn.Unlock()
 	w, err := u.openWitness(t, wire.BillKeys{Origin: origin.String, Log: log.String})
 	if err != nil {
-		return transparency.Keys{}, err
+		return nil, none, err
 	}
-	return transparency.Keys{Origin: origin.String, Log: log.String, Witness: w.PublicKey()}, nil
+	return w, transparency.Keys{Origin: origin.String, Log: log.String, Witness: w.PublicKey()}, nil
 }

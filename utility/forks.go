@@ -77,33 +77,22 @@ func (u *Utility) CountForks(ctx context.Context) (n int, err error) {
 // BillLogs are the logs of the TTPs in use that have told theirs.
 func (u *Utility) BillLogs(ctx context.Context) (list []BillLog, err error) {
 	for _, name := range u.TTPs() {
-		keys, err := u.LogKeys(ctx, name)
+		witness, keys, err := u.witnessOf(ctx, name)
 		if errors.Is(err, wire.Unavailable) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		l, err := u.billLog(name, keys.Origin)
-		if err != nil {
-			return nil, err
+		l := BillLog{TTP: name, Origin: keys.Origin, Checkpoint: witness.Last()}
+		if l.Checkpoint != "" {
+			cosigned, err := keys.Open(l.Checkpoint)
+			if err != nil {
+				return nil, fmt.Errorf("bill log of TTP %s: %w", name, err)
+			}
+			l.Entries = cosigned.Size
 		}
 		list = append(list, l)
 	}
 	return list, nil
-}
-
-// billLog is what the open witness of a TTP's log has seen.
-func (u *Utility) billLog(name, origin string) (BillLog, error) {
-	t, err := u.trustee(name)
-	if err != nil {
-		return BillLog{}, err
-	}
-	t.turn.Lock()
-	defer t.turn.Unlock()
-	l := BillLog{TTP: name, Origin: origin, Checkpoint: t.witness.Last()}
-	if l.Entries, err = t.witness.Size(); err != nil {
-		return BillLog{}, fmt.Errorf("bill log of TTP %s: %w", name, err)
-	}
-	return l, nil
 }

@@ -1,6 +1,7 @@
 package utility
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -98,5 +99,51 @@ func TestForksAreBounded(t *testing.T) {
 	must(t, err)
 	if len(forks) != maxForks+1 || forks[0].Offered != "0" || forks[maxForks].TTP != "another.example" {
 		t.Errorf("%d forks are kept", len(forks))
+	}
+}
+
+// While a TTP keeps a run waiting, what was seen of its log is there to look
+// at, and who waits for the run need not wait longer than they want.
+func TestHangingTTP(t *testing.T) {
+	r, meters := billing(t, 3)
+	_, err := r.run(meters[0])
+	must(t, err)
+	hung := make(map[string]bool)
+	hang := func(path string) {
+		if path != "/v1/bill-keys" && path != "/v1/proofs" || hung[path] {
+			return
+		}
+		hung[path] = true
+		if logs, err := r.BillLogs(t.Context()); err != nil || len(logs) != 1 || logs[0].Entries == 0 {
+			t.Errorf("while %s hangs: logs %+v, %v", path, logs, err)
+		}
+		if _, err := r.LogKeys(t.Context(), ""); err != nil {
+			t.Errorf("while %s hangs: %v", path, err)
+		}
+		at, err := r.trustee("")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := r.openRun(ctx, &billRun{ttp: at}); !errors.Is(err, context.Canceled) {
+			t.Errorf("another run while %s hangs: %v", path, err)
+		}
+		if _, err := r.cosignInTurn(ctx, &billRun{ttp: at}, &billsAnswer{}); !errors.Is(err, context.Canceled) {
+			t.Errorf("the answer to another run while %s hangs: %v", path, err)
+		}
+	}
+	r.ttp.set(func(f *fakeTTP) { f.after = hang })
+	_, err = r.run(meters[0])
+	must(t, err)
+	_, err = overtaken(t, r, meters[1:], func() {
+		_, err := r.ttp.log.Add(t.Context(), []transparency.Entry{{1}})
+		must(t, err)
+		r.ttp.set(func(f *fakeTTP) { f.after = hang })
+	})
+	must(t, err)
+	if len(hung) != 2 {
+		t.Errorf("the TTP hung in %v only", hung)
 	}
 }

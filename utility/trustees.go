@@ -26,10 +26,24 @@ type trustee struct {
 
 // billDesk is what is one for all connections to a TTP.
 type billDesk struct {
-	// turn is of what must go one after the other: keeping its bill keys, and
-	// cosigning its checkpoints.
-	turn    sync.Mutex
-	witness *transparency.Witness // of its bill log, under turn; nil before the first run
+	// turn is of what must go one after the other, requests to the TTP in between:
+	// keeping its bill keys, and cosigning its checkpoints. Who has it fills it.
+	turn chan struct{}
+
+	mu      sync.Mutex            // held over no request
+	witness *transparency.Witness // of its bill log, under mu; nil before it is first used
+}
+
+func newBillDesk() *billDesk { return &billDesk{turn: make(chan struct{}, 1)} }
+
+// take waits for the turn. The caller calls release at the end.
+func (d *billDesk) take(ctx context.Context) (release func(), err error) {
+	select {
+	case d.turn <- struct{}{}:
+		return func() { <-d.turn }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for another billing run: %w", ctx.Err())
+	}
 }
 
 // AddTTP connects the utility to a TTP, or to one that it has in another way.
@@ -38,7 +52,7 @@ type billDesk struct {
 func (u *Utility) AddTTP(name peer.Name, conn TTP, root *[32]byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	bills := new(billDesk)
+	bills := newBillDesk()
 	if known := u.trustees[name.Org]; known != nil {
 		bills = known.billDesk
 	}
