@@ -36,7 +36,7 @@ const (
 	ErrCheckpoint  Class = "checkpoint"  // the checkpoint is not signed by the log
 	ErrCosignature Class = "cosignature" // it is not cosigned by the utility
 	ErrInclusion   Class = "inclusion"   // the bill is not in the log
-	ErrConsistency Class = "consistency" // the log does not continue the one seen before
+	ErrConsistency Class = "consistency" // the log is not shown to continue the one seen before
 
 	// Those of what the bill is held against.
 	ErrPeriod   Class = "period"   // the bill is of another period

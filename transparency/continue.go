@@ -15,15 +15,15 @@ var ErrUnproven = errors.New("no proof leads from one checkpoint to the other")
 
 // OneLog checks that two checkpoints are of one log: all entries of the smaller
 // come first in the larger, in their order. Of two of one size it takes no
-// proof. It fails with [ErrInconsistent], which shows that the log has told two
-// histories, or with [ErrUnproven].
+// proof. It fails with [ErrForked], with [ErrInconsistent] if the proof does not
+// lead from one to the other, or with [ErrUnproven].
 func OneLog(a, b Checkpoint, consistency [][]byte) error {
 	if a.Size > b.Size {
 		a, b = b, a
 	}
 	switch {
 	case a.Size == b.Size && !bytes.Equal(a.root, b.root):
-		return fmt.Errorf("%w: two checkpoints of %d entries have different roots", ErrInconsistent, a.Size)
+		return fmt.Errorf("%w: checkpoints of %d entries have different roots", ErrForked, a.Size)
 	case a.Size == b.Size, a.Size == 0:
 		return nil
 	case len(consistency) == 0:

@@ -15,6 +15,7 @@ package transparency
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 
 	"github.com/transparency-dev/merkle/rfc6962"
 )
@@ -33,8 +34,13 @@ var (
 	ErrNotCosigned = errors.New("checkpoint is not cosigned by the utility")
 	// ErrNotIncluded: the proof does not lead from the entry to the checkpoint.
 	ErrNotIncluded = errors.New("bill is not in the log")
-	// ErrInconsistent: the log does not continue the one that was seen before.
-	ErrInconsistent = errors.New("log does not continue the one seen before")
+	// ErrInconsistent: the log is not shown to continue the one that was seen
+	// before. A wrong proof is enough for that.
+	ErrInconsistent = errors.New("log is not shown to continue the one seen before")
+	// ErrForked, which is an ErrInconsistent too: two checkpoints of one size
+	// have different roots. Both together prove that the log has shown two
+	// histories.
+	ErrForked = fmt.Errorf("%w: there are two", ErrInconsistent)
 	// ErrOvertaken: a proof is from another checkpoint than that seen last.
 	ErrOvertaken = errors.New("another checkpoint was cosigned meanwhile")
 )

@@ -160,8 +160,8 @@ func TestTwoLogsAreNotBothCosigned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Cosign([]byte(signed.Text), 6, signed.Consistency); !errors.Is(err, ErrInconsistent) {
-		t.Errorf("forked log: %v", err)
+	if _, err := w.Cosign([]byte(signed.Text), 6, signed.Consistency); !errors.Is(err, ErrInconsistent) || errors.Is(err, ErrForked) {
+		t.Errorf("forked log, which is longer: %v", err)
 	}
 
 	// A shorter one, and one of the same size.
@@ -174,7 +174,7 @@ func TestTwoLogsAreNotBothCosigned(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.Cosign([]byte(signed.Text), 6, nil); !errors.Is(err, ErrInconsistent) {
+		if _, err := w.Cosign([]byte(signed.Text), 6, nil); !errors.Is(err, ErrInconsistent) || errors.Is(err, ErrForked) != (n == 6) {
 			t.Errorf("log of %d other entries: %v", n, err)
 		}
 	}
@@ -228,14 +228,15 @@ func TestFollows(t *testing.T) {
 	}{
 		"honest":         {early.Text, proof, nil},
 		"the same":       {late, nil, nil},
+		"proven twice":   {late, proof, nil},
 		"unproven":       {early.Text, nil, ErrInconsistent},
 		"a shorter fork": {fork(6), proof, ErrInconsistent},
-		"a fork":         {fork(9), nil, ErrInconsistent},
+		"a fork":         {fork(9), nil, ErrForked},
 		"a longer fork":  {fork(12), nil, ErrInconsistent},
 		"nobody's":       {strings.Replace(early.Text, "\n6\n", "\n7\n", 1), proof, ErrCheckpoint},
 		"none":           {"", nil, ErrCheckpoint},
 	} {
-		if err := w.Follows([]byte(c.overtaken), c.proof); !errors.Is(err, c.want) {
+		if err := w.Follows([]byte(c.overtaken), c.proof); !errors.Is(err, c.want) || errors.Is(err, ErrForked) != (c.want == ErrForked) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
@@ -287,13 +288,13 @@ func TestOneLog(t *testing.T) {
 		"falling":         {late, early, newest.Consistency, nil},
 		"from nothing":    {none, late, nil, nil},
 		"no proof":        {early, late, nil, ErrUnproven},
-		"fork":            {late, fork, nil, ErrInconsistent},
-		"fork with proof": {late, fork, newest.Consistency, ErrInconsistent},
+		"fork":            {late, fork, nil, ErrForked},
+		"fork with proof": {late, fork, newest.Consistency, ErrForked},
 		"fork of another": {early, fork, newest.Consistency, ErrInconsistent},
 		"changed proof":   {early, late, newest.Consistency[1:], ErrInconsistent},
 		"far too long":    {early, late, make([][]byte, 1000), ErrInconsistent},
 	} {
-		if err := OneLog(c.a, c.b, c.proof); !errors.Is(err, c.want) {
+		if err := OneLog(c.a, c.b, c.proof); !errors.Is(err, c.want) || errors.Is(err, ErrForked) != (c.want == ErrForked) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/transparency-dev/formats/log"
 	f_note "github.com/transparency-dev/formats/note"
-	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"golang.org/x/mod/sumdb/note"
 
@@ -114,8 +113,8 @@ func (w *Witness) seen() (log.Checkpoint, error) {
 // with the cosignature added. consistency proves that it continues the log of
 // size since. If the last one is of another size by now, and of another than
 // the signed one, nothing is proven either way: [ErrOvertaken]. Else it fails
-// with [ErrCheckpoint] or [ErrInconsistent]; with the latter, both checkpoints
-// together are proof against the log.
+// with [ErrCheckpoint] or [ErrInconsistent], which with two of one size is
+// [ErrForked]: both together are proof against the log.
 func (w *Witness) Cosign(signed []byte, since uint64, consistency [][]byte) ([]byte, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -183,9 +182,9 @@ func continues(last, next log.Checkpoint, consistency [][]byte) error {
 	if last.Size == 0 {
 		return nil
 	}
-	err := proof.VerifyConsistency(rfc6962.DefaultHasher, last.Size, next.Size, consistency, last.Hash, next.Hash)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrInconsistent, err)
+	err := OneLog(Checkpoint{last.Size, last.Hash}, Checkpoint{next.Size, next.Hash}, consistency)
+	if errors.Is(err, ErrUnproven) {
+		return fmt.Errorf("%w: %w", ErrInconsistent, err) // who signs a checkpoint has to prove it
 	}
-	return nil
+	return err
 }

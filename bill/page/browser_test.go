@@ -349,6 +349,16 @@ func testReader(t *testing.T, browser context.Context) {
 	b.set("bill", good)
 	b.set("seen", strings.TrimSpace(seen(t, "seen-fork")))
 	b.verdict("consistency", not)
+	if got := b.text("#checks"); !strings.Contains(got, "two states of 8 entries differ. Keep both checkpoints, they prove it") {
+		t.Errorf("of two logs is said %q", got)
+	}
+
+	// A proof that leads nowhere, which proves no two logs.
+	b.set("seen", strings.TrimSpace(seen(t, "seen-older-fork")))
+	b.verdict("consistency", not)
+	if got := b.text("#checks"); !strings.Contains(got, "from the log of 6 entries to the one of 8: ask for another. Two logs are not proven") {
+		t.Errorf("of a proof that leads nowhere is said %q", got)
+	}
 	b.set("seen", "")
 	b.noRequests()
 }

@@ -103,9 +103,9 @@ export async function includes(checkpoint, entry, index, hashes) {
 // be checked (RFC 9162 section 2.1.4.2).
 export async function oneLog(a, b, hashes) {
   const [small, large] = a.size <= b.size ? [a, b] : [b, a];
-  const bad = () => refuse("consistency", "consistency", { small: small.size.toString(), large: large.size.toString() });
+  const bad = () => refuse("consistency", "consistencyProof", { small: small.size.toString(), large: large.size.toString() });
   if (small.size === large.size) {
-    if (!equal(small.root, large.root)) bad();
+    if (!equal(small.root, large.root)) refuse("consistency", "consistencyForked", { size: small.size.toString() });
     return true;
   }
   if (small.size === 0n) return true;

@@ -93,7 +93,8 @@ const english = {
   checkpoint: "the checkpoint is not signed by the log {origin}",
   cosignature: "the utility’s witness {name} has not cosigned the checkpoint",
   inclusion: "the bill is not in the log: the proof does not lead from it to entry {index} of {size}",
-  consistency: "two logs were shown: the one of {small} entries and the one of {large} are not one. Keep both checkpoints, they prove it",
+  consistencyForked: "two logs were shown: two states of {size} entries differ. Keep both checkpoints, they prove it",
+  consistencyProof: "the proof does not lead from the log of {small} entries to the one of {large}: ask for another. Two logs are not proven by that",
   inLine: " in line {line}",
   nothing: "nothing",
 
@@ -216,7 +217,8 @@ const german = {
   checkpoint: "der Prüfpunkt ist nicht vom Protokoll {origin} unterschrieben",
   cosignature: "der Zeuge {name} des Versorgers hat den Prüfpunkt nicht gegengezeichnet",
   inclusion: "die Rechnung steht nicht im Protokoll: der Beweis führt nicht von ihr zu Eintrag {index} von {size}",
-  consistency: "es wurden zwei Protokolle gezeigt: das mit {small} Einträgen und das mit {large} sind nicht eines. Bewahren Sie beide Prüfpunkte auf, sie beweisen es",
+  consistencyForked: "es wurden zwei Protokolle gezeigt: zwei Stände von {size} Einträgen weichen voneinander ab. Bewahren Sie beide Prüfpunkte auf, sie beweisen es",
+  consistencyProof: "der Beweis führt nicht vom Protokoll mit {small} Einträgen zu dem mit {large}: verlangen Sie einen anderen. Zwei Protokolle sind damit nicht bewiesen",
   inLine: " in Zeile {line}",
   nothing: "nichts",
 

@@ -144,8 +144,10 @@ func (b *besideBill) consistency(checkpoint transparency.Checkpoint) error {
 	switch {
 	case errors.Is(err, transparency.ErrUnproven):
 		b.report.skip(what, fmt.Sprintf("the checkpoints have %d and %d entries, and %s has no proof that one continues the other: ask the TTP for one", earlier.Size, checkpoint.Size, b.seenFile))
+	case errors.Is(err, transparency.ErrForked):
+		b.report.fail(bill.ErrConsistency, "the TTP has shown two logs: two states of %d entries differ. Keep both checkpoints, they prove it", checkpoint.Size)
 	case err != nil:
-		b.report.fail(bill.ErrConsistency, "the TTP has shown two logs: the one of %d entries and the one of %d are not one. Keep both checkpoints, they prove it", earlier.Size, checkpoint.Size)
+		b.report.fail(bill.ErrConsistency, "the proof in %s does not lead from the one log to the other, of %d and %d entries: ask the TTP for another. Two logs are not proven by that", b.seenFile, earlier.Size, checkpoint.Size)
 	default:
 		b.report.ok(what, fmt.Sprintf("the log of %d entries and the one of %d are one", earlier.Size, checkpoint.Size))
 	}
