@@ -277,7 +277,7 @@ func (u *Utility) cosignInTurn(ctx context.Context, run *billRun, a *billsAnswer
 		return logged{}, err
 	}
 	if err := run.witness.Follows([]byte(overtaken), proof); err != nil {
-		return logged{}, u.keepFork(ctx, run.ttp.org, checkpoint.note, overtaken, err)
+		return logged{}, u.keepPair(ctx, run.ttp.org, checkpoint.note, overtaken, err)
 	}
 	return checkpoint, nil
 }

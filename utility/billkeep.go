@@ -22,13 +22,13 @@ type logged struct {
 	note string
 }
 
-// cosign holds a checkpoint against the one before and cosigns it. Two that do
-// not continue each other are kept: together they are proof against the TTP.
+// cosign holds a checkpoint against the one before and cosigns it. Two that are
+// not shown to be of one log are kept.
 func (u *Utility) cosign(ctx context.Context, run *billRun, a *billsAnswer) (logged, error) {
 	before := run.witness.Last()
 	cosigned, err := run.witness.Cosign([]byte(a.Checkpoint), a.since, a.Consistency)
 	if err != nil {
-		return logged{}, u.keepFork(ctx, run.ttp.org, before, a.Checkpoint, err)
+		return logged{}, u.keepPair(ctx, run.ttp.org, before, a.Checkpoint, err)
 	}
 	checkpoint, err := run.logKeys.Open(string(cosigned))
 	return logged{checkpoint, string(cosigned)}, err

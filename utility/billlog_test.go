@@ -163,8 +163,8 @@ func TestBillsMissingFromTheLog(t *testing.T) {
 	}
 }
 
-// Two logs, or one that shrinks, stop the run; both checkpoints are kept as
-// evidence.
+// Two logs stop the run, and so does one that is not proven to continue; both
+// checkpoints are kept. Only those of two logs are held against the TTP as such.
 func TestTwoLogs(t *testing.T) {
 	r, meters := billing(t, 4)
 	_, err := r.run(meters[:2]...)
@@ -185,8 +185,16 @@ func TestTwoLogs(t *testing.T) {
 	if _, err := r.run(meters[2:]...); !errors.Is(err, transparency.ErrInconsistent) {
 		t.Errorf("a log that does not continue: %v (key %s)", err, key)
 	}
-	if n := r.count("log_evidence"); n != 1 {
-		t.Errorf("%d pairs of checkpoints are kept", n)
+	if n, err := r.CountPairs(t.Context()); err != nil || n != (PairCounts{Unproven: 1}) {
+		t.Errorf("after a proof of zeros there are %+v, %v", n, err)
+	}
+	fork := r.forkOf(2)
+	r.ttp.set(func(f *fakeTTP) { f.spoil = func(a *wire.BillsAnswer) { a.Checkpoint, a.Consistency = fork, nil } })
+	if _, err := r.run(meters[2:]...); !errors.Is(err, transparency.ErrForked) {
+		t.Errorf("another log of the same size: %v", err)
+	}
+	if n, err := r.CountPairs(t.Context()); err != nil || n != (PairCounts{Forks: 1, Unproven: 1}) {
+		t.Errorf("after another log there are %+v, %v", n, err)
 	}
 	r.ttp.set(func(f *fakeTTP) { f.spoil = nil })
 	if got, err := r.run(meters[2:]...); err != nil || got[0].Err != nil {

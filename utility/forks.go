@@ -17,59 +17,72 @@ type BillLog struct {
 	Checkpoint  string // that one; empty before the first bill
 }
 
-// Fork is two checkpoints that a TTP has signed and of which neither continues
-// the other. Whoever has the key of its log sees that it has shown two.
-type Fork struct {
+// CheckpointPair is two checkpoints that a TTP has signed and not shown to be of
+// one log (spec/protocol.md section 7.5).
+type CheckpointPair struct {
 	TTP     string
 	Kept    string // cosigned by this utility
 	Offered string
 	Seen    time.Time
+	// Fork: they are of one size and have different roots. Whoever has the key
+	// of the log sees that the TTP has shown two. Else a proof was missing or
+	// wrong, which tells others nothing.
+	Fork bool
 }
 
-// maxForks is how many are kept of a TTP: the first prove as much as any.
-const maxForks = 64
+// maxPairs is how many are kept of a TTP and kind: the first tell as much as any.
+const maxPairs = 64
 
-// keepFork keeps two checkpoints, if the error that they brought says that they
-// are of two logs, and returns that error.
-func (u *Utility) keepFork(ctx context.Context, ttp, kept, offered string, err error) error {
-	if !errors.Is(err, transparency.ErrInconsistent) {
+// keepPair keeps two checkpoints, if the error that they brought says that they
+// are not shown to be of one log, and returns that error.
+func (u *Utility) keepPair(ctx context.Context, ttp, kept, offered string, err error) error {
+	fork := errors.Is(err, transparency.ErrForked)
+	switch {
+	case fork:
+		u.cfg.Log.Error("TTP has shown two logs", "ttp", ttp, "error", err)
+	case errors.Is(err, transparency.ErrInconsistent):
+		u.cfg.Log.Error("TTP has not proven that its log continues", "ttp", ttp, "error", err)
+	default:
 		return err
 	}
-	u.cfg.Log.Error("TTP shows two logs", "ttp", ttp, "error", err)
 	_, keepErr := u.db.ExecContext(ctx, `
-		INSERT OR IGNORE INTO log_evidence (ttp, kept, offered, seen)
-		SELECT ?1, ?2, ?3, ?4 WHERE (SELECT count(*) FROM log_evidence WHERE ttp = ?1) < ?5`,
-		ttp, kept, offered, u.cfg.Now().Unix(), maxForks)
+		INSERT OR IGNORE INTO log_evidence (ttp, kept, offered, seen, fork)
+		SELECT ?1, ?2, ?3, ?4, ?5 WHERE (SELECT count(*) FROM log_evidence WHERE ttp = ?1 AND fork = ?5) < ?6`,
+		ttp, kept, offered, u.cfg.Now().Unix(), fork, maxPairs)
 	if keepErr != nil {
 		keepErr = fmt.Errorf("keep two checkpoints of TTP %s: %w", ttp, keepErr)
 	}
 	return errors.Join(err, keepErr)
 }
 
-// Forks are the pairs of checkpoints that are kept, in the order in which they
-// were seen.
-func (u *Utility) Forks(ctx context.Context) (list []Fork, err error) {
-	rows, err := u.db.QueryContext(ctx, `SELECT ttp, kept, offered, seen FROM log_evidence ORDER BY rowid`)
+// CheckpointPairs are those that are kept, in the order in which they were seen.
+func (u *Utility) CheckpointPairs(ctx context.Context) (list []CheckpointPair, err error) {
+	rows, err := u.db.QueryContext(ctx, `SELECT ttp, kept, offered, seen, fork FROM log_evidence ORDER BY rowid`)
 	if err != nil {
-		return nil, fmt.Errorf("list forks of bill logs: %w", err)
+		return nil, fmt.Errorf("list pairs of checkpoints: %w", err)
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		var f Fork
+		var p CheckpointPair
 		var seen int64
-		if err := rows.Scan(&f.TTP, &f.Kept, &f.Offered, &seen); err != nil {
-			return nil, fmt.Errorf("list forks of bill logs: %w", err)
+		if err := rows.Scan(&p.TTP, &p.Kept, &p.Offered, &seen, &p.Fork); err != nil {
+			return nil, fmt.Errorf("list pairs of checkpoints: %w", err)
 		}
-		f.Seen = time.Unix(seen, 0).UTC()
-		list = append(list, f)
+		p.Seen = time.Unix(seen, 0).UTC()
+		list = append(list, p)
 	}
 	return list, rows.Err()
 }
 
-// CountForks is how many are kept.
-func (u *Utility) CountForks(ctx context.Context) (n int, err error) {
-	if err := u.db.QueryRowContext(ctx, `SELECT count(*) FROM log_evidence`).Scan(&n); err != nil {
-		return 0, fmt.Errorf("count forks of bill logs: %w", err)
+// PairCounts are how many pairs of checkpoints are kept.
+type PairCounts struct{ Forks, Unproven int }
+
+// CountPairs counts them.
+func (u *Utility) CountPairs(ctx context.Context) (n PairCounts, err error) {
+	err = u.db.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE fork = 1), count(*) FILTER (WHERE fork = 0) FROM log_evidence`).
+		Scan(&n.Forks, &n.Unproven)
+	if err != nil {
+		return PairCounts{}, fmt.Errorf("count pairs of checkpoints: %w", err)
 	}
 	return n, nil
 }

@@ -37,7 +37,8 @@ func (r *rig) forkOf(size int) string {
 // A TTP that shows one of two runs another log, while they overlap, is caught
 // with both checkpoints, whatever it proves, and of whatever size that log is.
 func TestOvertakenFork(t *testing.T) {
-	for _, size := range []int{1, 2, 4, 9} {
+	for _, size := range []int{1, 2, 4, 5, 9} {
+		same := size == 5 // as what was cosigned meanwhile
 		r, meters := billing(t, 5)
 		_, err := r.run(meters[4])
 		must(t, err)
@@ -47,28 +48,30 @@ func TestOvertakenFork(t *testing.T) {
 			f.spoil = func(a *wire.BillsAnswer) { first.Do(func() { a.Checkpoint = fork }) }
 		})
 		_, err = overtaken(t, r, meters[:4], nil)
-		if !errors.Is(err, transparency.ErrInconsistent) {
+		if !errors.Is(err, transparency.ErrInconsistent) || errors.Is(err, transparency.ErrForked) != same {
 			t.Errorf("a fork of %d entries: %v", size, err)
 		}
-		forks, err := r.Forks(t.Context())
+		pairs, err := r.CheckpointPairs(t.Context())
 		must(t, err)
-		if len(forks) != 1 || forks[0].TTP != ttpOrg || forks[0].Offered != fork || forks[0].Kept == "" || !forks[0].Seen.Equal(r.clock.Now()) {
-			t.Fatalf("a fork of %d entries: kept are %+v", size, forks)
+		if len(pairs) != 1 || pairs[0].TTP != ttpOrg || pairs[0].Offered != fork || pairs[0].Kept == "" || pairs[0].Fork != same || !pairs[0].Seen.Equal(r.clock.Now()) {
+			t.Fatalf("a fork of %d entries: kept are %+v", size, pairs)
 		}
 		keys, err := r.LogKeys(t.Context(), "")
 		must(t, err)
-		if _, err := keys.Open(forks[0].Kept); err != nil {
+		if _, err := keys.Open(pairs[0].Kept); err != nil {
 			t.Errorf("the checkpoint that was cosigned: %v", err)
 		}
-		if !strings.Contains(r.log.String(), "level=ERROR msg=\"TTP shows two logs\"") {
+		said := map[bool]string{true: "TTP has shown two logs", false: "TTP has not proven that its log continues"}[same]
+		if !strings.Contains(r.log.String(), fmt.Sprintf("level=ERROR msg=%q", said)) {
 			t.Error("no error is logged")
 		}
 		if n := r.count("bills"); n != 2 {
 			t.Errorf("%d bills are kept, want those of the other runs", n)
 		}
 		r.reopen()
-		if n, err := r.CountForks(t.Context()); err != nil || n != 1 {
-			t.Errorf("after a restart %d forks are kept: %v", n, err)
+		want := map[bool]PairCounts{true: {Forks: 1}, false: {Unproven: 1}}[same]
+		if n, err := r.CountPairs(t.Context()); err != nil || n != want {
+			t.Errorf("after a restart there are %+v, %v", n, err)
 		}
 		logs, err := r.BillLogs(t.Context())
 		must(t, err)
@@ -78,27 +81,72 @@ func TestOvertakenFork(t *testing.T) {
 	}
 }
 
-// A TTP that forks with each answer fills no disk, and the first pair stays.
-func TestForksAreBounded(t *testing.T) {
+// A TTP that forks with each answer fills no disk, and the first pairs stay.
+// However often it proves nothing, its forks are kept.
+func TestPairsAreBounded(t *testing.T) {
 	r := enrolled(t, "a")
-	cause := fmt.Errorf("roots differ: %w", transparency.ErrInconsistent)
-	for i := range maxForks + 5 {
-		for range 2 { // again is no other pair
-			if err := r.keepFork(t.Context(), ttpOrg, "kept", fmt.Sprint(i), cause); !errors.Is(err, transparency.ErrInconsistent) {
-				t.Fatal(err)
+	unproven, fork := fmt.Errorf("no proof: %w", transparency.ErrInconsistent), fmt.Errorf("roots differ: %w", transparency.ErrForked)
+	keep := func(ttp, offered string, cause error) {
+		t.Helper()
+		if err := r.keepPair(t.Context(), ttp, "kept", offered, cause); !errors.Is(err, cause) {
+			t.Fatal(err)
+		}
+	}
+	for kind, cause := range []error{unproven, fork} {
+		for i := range maxPairs + 5 {
+			for range 2 { // again is no other pair
+				keep(ttpOrg, fmt.Sprint(kind, i), cause)
 			}
 		}
 	}
-	if err := r.keepFork(t.Context(), "another.example", "kept", "offered", cause); !errors.Is(err, cause) {
-		t.Fatal(err)
-	}
-	if err := r.keepFork(t.Context(), ttpOrg, "", "", transparency.ErrCheckpoint); !errors.Is(err, transparency.ErrCheckpoint) {
-		t.Error(err)
-	}
-	forks, err := r.Forks(t.Context())
+	keep("another.example", "offered", unproven)
+	keep("another.example", "", transparency.ErrCheckpoint)
+	pairs, err := r.CheckpointPairs(t.Context())
 	must(t, err)
-	if len(forks) != maxForks+1 || forks[0].Offered != "0" || forks[maxForks].TTP != "another.example" {
-		t.Errorf("%d forks are kept", len(forks))
+	if len(pairs) != 2*maxPairs+1 {
+		t.Fatalf("%d pairs are kept", len(pairs))
+	}
+	if p := pairs[0]; p.Fork || p.Offered != "0 0" || p.TTP != ttpOrg {
+		t.Errorf("first of all %+v", p)
+	}
+	if p := pairs[maxPairs]; !p.Fork || p.Offered != "1 0" || p.TTP != ttpOrg {
+		t.Errorf("first of the forks %+v", p)
+	}
+	if p := pairs[2*maxPairs]; p.Fork || p.TTP != "another.example" {
+		t.Errorf("of another TTP %+v", p)
+	}
+	if n, err := r.CountPairs(t.Context()); err != nil || n != (PairCounts{Forks: maxPairs, Unproven: maxPairs + 1}) {
+		t.Errorf("counted %+v, %v", n, err)
+	}
+}
+
+// Pairs that were kept before kinds were told apart have the right one.
+func TestRegistryOfBeforeKinds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "utility.db")
+	db := openRegistryAt(t, path, 5)
+	checkpoint := func(size, root string) string {
+		return "ttp.example/bills\n" + size + "\n" + root + strings.Repeat("A", 42) + "=\n\n— ttp.example/bills signature\n"
+	}
+	for i, pair := range [][2]string{
+		{checkpoint("12", "a"), checkpoint("12", "b")},
+		{checkpoint("12", "a"), checkpoint("9", "b")},
+		{checkpoint("1", "a"), checkpoint("12", "b")},
+		{checkpoint("12", "a"), checkpoint("12", "a") + "— another signature\n"},
+	} {
+		_, err := db.ExecContext(t.Context(), `INSERT INTO log_evidence (ttp, kept, offered, seen) VALUES (?, ?, ?, ?)`, ttpOrg, pair[0], pair[1], i)
+		must(t, err)
+	}
+	must(t, db.Close())
+	r := newRig(t, func(cfg *Config) { cfg.Dir = filepath.Dir(path) })
+	pairs, err := r.CheckpointPairs(t.Context())
+	must(t, err)
+	if len(pairs) != 4 {
+		t.Fatalf("%d pairs are kept", len(pairs))
+	}
+	for i, p := range pairs {
+		if p.Fork != (i == 0) {
+			t.Errorf("pair %d: %+v", i, p)
+		}
 	}
 }
 

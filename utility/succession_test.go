@@ -1,6 +1,7 @@
 package utility
 
 import (
+	"database/sql"
 	"encoding/binary"
 	"errors"
 	"path/filepath"
@@ -466,17 +467,26 @@ func TestRetire(t *testing.T) {
 	}
 }
 
-// A registry of before moves has its meters and their pseudonyms afterwards.
-func TestRegistryOfBeforeMoves(t *testing.T) {
+// openRegistryAt opens a registry as it was after its first migrations.
+func openRegistryAt(t *testing.T, path string, first int) *sql.DB {
+	t.Helper()
+	all, err := migrations.ReadDir("migrations")
+	must(t, err)
 	old := make(fstest.MapFS)
-	for _, name := range []string{"00001_init.sql", "00002_parties.sql"} {
-		text, err := migrations.ReadFile("migrations/" + name)
+	for _, file := range all[:first] {
+		text, err := migrations.ReadFile("migrations/" + file.Name())
 		must(t, err)
-		old[name] = &fstest.MapFile{Data: text}
+		old[file.Name()] = &fstest.MapFile{Data: text}
 	}
-	path := filepath.Join(t.TempDir(), "utility.db")
 	db, err := registry.Open(t.Context(), path, old)
 	must(t, err)
+	return db
+}
+
+// A registry of before moves has its meters and their pseudonyms afterwards.
+func TestRegistryOfBeforeMoves(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "utility.db")
+	db := openRegistryAt(t, path, 2)
 	for _, statement := range []string{
 		`INSERT INTO meters (id_sm, secret, password_hash, roster, ttp) VALUES (7, x'', zeroblob(32), 1, 'ttp.example'), (5, x'', zeroblob(32), 2, '')`,
 		`INSERT INTO pseudonyms (id_sm, base, an_id) VALUES (7, 0, 70), (7, 9, 71)`,

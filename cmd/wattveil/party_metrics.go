@@ -85,7 +85,7 @@ func certificateSample(id *peer.Identity) monitor.Sample {
 
 func utilitySamples(u *utility.Utility, id *peer.Identity) func() []monitor.Sample {
 	var meters held[utility.MeterCounts]
-	var forks held[int]
+	var pairs held[utility.PairCounts]
 	return func() []monitor.Sample {
 		s := u.Stats()
 		list := append(verdictSamples(s.Verdicts), refusedSamples(u.Refused())...)
@@ -101,8 +101,10 @@ func utilitySamples(u *utility.Utility, id *peer.Identity) func() []monitor.Samp
 				meterSample("enrolled", n.Enrolled), meterSample("refused", n.Refused),
 				meterSample("draining", n.Draining), meterSample("ended", n.Ended))
 		}
-		if n, ok := forks.get(u.CountForks); ok {
-			list = append(list, gauge("log_forks", "Pairs of checkpoints that prove that a TTP has shown two bill logs.", float64(n)))
+		if n, ok := pairs.get(u.CountPairs); ok {
+			list = append(list,
+				gauge("log_forks", "Pairs of checkpoints that prove that a TTP has shown two bill logs.", float64(n.Forks)),
+				gauge("log_unproven", "Pairs of checkpoints of which a TTP has not proven that one continues the other.", float64(n.Unproven)))
 		}
 		return list
 	}

@@ -239,7 +239,7 @@ func (w *world) checkMetrics(s *serving) {
 	case "ttp":
 		want = append(want, "readings_total{", "batch_seconds_bucket{", `meters{role="ttp",state="keyed"}`, `meters{role="ttp",state="unconfirmed"}`)
 	case "utility":
-		want = append(want, "posts_total{", "log_forks{", "batch_seconds_bucket{", `meters{role="utility",state="enrolled"}`)
+		want = append(want, "posts_total{", "log_forks{", "log_unproven{", "batch_seconds_bucket{", `meters{role="utility",state="enrolled"}`)
 	default:
 		want = append(want, "queue_frames{", "queue_bytes{", "queue_age_seconds{", "connected_meters{")
 	}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,11 +20,14 @@ func (p *party) newBillLog() *cobra.Command {
 		Use:   "log",
 		Short: "Show how far the TTPs' bill logs were seen, and where they forked",
 		Long: `Show how many entries of each TTP's bill log this utility has cosigned, and the
-pairs of checkpoints that a TTP has signed and of which neither continues the
-other. One pair proves that the TTP has shown two logs, to anyone who has the
-key of its log. Of a TTP the first 64 pairs are kept.
+pairs of checkpoints that a TTP has signed and not shown to be of one log:
 
-The exit code is 3 if there is such a pair.`,
+  FORKS     of one size with different roots. One pair proves that the TTP has
+            shown two logs, to anyone who has the key of its log.
+  UNPROVEN  where the TTP has not proven that one continues the other: a reason
+            to ask it why, and no proof to others.
+
+Of a TTP the first 64 of each are kept. The exit code is 3 if there is any.`,
 		Example: `  wattveil utility bill log --dir utility
   wattveil utility bill log --json --dir utility`,
 		Args: cobra.NoArgs,
@@ -44,27 +49,49 @@ func showBillLogs(ctx context.Context, c *operator.Client, w io.Writer, asJSON b
 	default:
 		err = printBillLogs(w, logs)
 	}
-	if n := len(logs.Forks); err == nil && n > 0 {
-		err = found{fmt.Errorf("%d pairs of checkpoints prove that a TTP has shown two logs", n)}
+	if err != nil {
+		return err
 	}
-	return err
+	var seen []string
+	if n := len(logs.Forks); n > 0 {
+		seen = append(seen, fmt.Sprintf("forks that prove that a TTP has shown two logs: %d", n))
+	}
+	if n := len(logs.Unproven); n > 0 {
+		seen = append(seen, fmt.Sprintf("pairs of checkpoints of which a TTP has not proven that one continues the other: %d", n))
+	}
+	if len(seen) > 0 {
+		return found{errors.New(strings.Join(seen, "; "))}
+	}
+	return nil
 }
 
 func printBillLogs(w io.Writer, logs api.BillLogs) error {
-	forks := make(map[string]int)
-	for _, f := range logs.Forks {
-		forks[f.TTP]++
-	}
-	rows := [][]string{{"TTP", "LOG", "COSIGNED", "FORKS"}}
+	rows := [][]string{{"TTP", "LOG", "COSIGNED", "FORKS", "UNPROVEN"}}
 	for _, l := range logs.Logs {
-		rows = append(rows, []string{l.TTP, l.Origin, fmt.Sprint(l.Entries), fmt.Sprint(forks[l.TTP])})
+		rows = append(rows, []string{l.TTP, l.Origin, fmt.Sprint(l.Entries), countOf(logs.Forks, l.TTP), countOf(logs.Unproven, l.TTP)})
 	}
 	if err := printTable(w, rows...); err != nil {
 		return err
 	}
-	for _, f := range logs.Forks {
-		_, err := fmt.Fprintf(w, "\n%s: TTP %s has shown two logs. Keep both checkpoints, they prove it:\n\n%s\n%s", moment(&f.Seen), f.TTP, f.Kept, f.Offered)
-		if err != nil {
+	if err := printPairs(w, logs.Forks, "has shown two logs. Keep both checkpoints, they prove it"); err != nil {
+		return err
+	}
+	return printPairs(w, logs.Unproven, "has not proven that one of these checkpoints continues the other. Ask it why, they prove nothing by themselves")
+}
+
+func countOf(pairs []api.CheckpointPair, ttp string) string {
+	n := 0
+	for _, p := range pairs {
+		if p.TTP == ttp {
+			n++
+		}
+	}
+	return fmt.Sprint(n)
+}
+
+func printPairs(w io.Writer, pairs []api.CheckpointPair, what string) error {
+	for _, p := range pairs {
+		if _, err := fmt.Fprintf(w, "\n%s: TTP %s %s:\n\n%s\n%s", moment(&p.Seen), p.TTP, what, p.Kept, p.Offered); err != nil {
 			return err
 		}
 	}

@@ -10,8 +10,9 @@ import (
 
 // BillLogs are the TTPs' bill logs, and what is held against them.
 type BillLogs struct {
-	Logs  []BillLog `json:"logs"`
-	Forks []Fork    `json:"forks" doc:"in the order in which they were seen; of one TTP the first 64"`
+	Logs     []BillLog        `json:"logs"`
+	Forks    []CheckpointPair `json:"forks" doc:"of one size with different roots, each proof that a TTP has shown two logs, in the order in which they were seen; of one TTP the first 64"`
+	Unproven []CheckpointPair `json:"unproven" doc:"of which a TTP has not proven that one continues the other, which proves nothing to others; ordered and kept like forks"`
 }
 
 // BillLog is how far a TTP's bill log was seen.
@@ -22,12 +23,12 @@ type BillLog struct {
 	Checkpoint string `json:"checkpoint,omitempty" doc:"that one, with its signatures"`
 }
 
-// Fork is proof that a TTP has shown two logs.
-type Fork struct {
+// CheckpointPair is two checkpoints that are not shown to be of one log.
+type CheckpointPair struct {
 	TTP     string    `json:"ttp"`
 	Seen    time.Time `json:"seen"`
 	Kept    string    `json:"kept" doc:"a checkpoint that was cosigned"`
-	Offered string    `json:"offered" doc:"another that the TTP has signed; neither continues the other"`
+	Offered string    `json:"offered" doc:"another that the TTP has signed"`
 }
 
 func (a *api) registerBillLogs(h huma.API) {
@@ -39,16 +40,20 @@ func (a *api) listBillLogs(ctx context.Context, _ *struct{}) (*output[BillLogs],
 	if err != nil {
 		return nil, broken(err)
 	}
-	forks, err := a.cfg.Utility.Forks(ctx)
+	pairs, err := a.cfg.Utility.CheckpointPairs(ctx)
 	if err != nil {
 		return nil, broken(err)
 	}
-	out := BillLogs{Logs: make([]BillLog, len(logs)), Forks: make([]Fork, len(forks))}
+	out := BillLogs{Logs: make([]BillLog, len(logs)), Forks: []CheckpointPair{}, Unproven: []CheckpointPair{}}
 	for i, l := range logs {
 		out.Logs[i] = BillLog(l)
 	}
-	for i, f := range forks {
-		out.Forks[i] = Fork{TTP: f.TTP, Seen: f.Seen, Kept: f.Kept, Offered: f.Offered}
+	for _, p := range pairs {
+		kind := &out.Unproven
+		if p.Fork {
+			kind = &out.Forks
+		}
+		*kind = append(*kind, CheckpointPair{TTP: p.TTP, Seen: p.Seen, Kept: p.Kept, Offered: p.Offered})
 	}
 	return answer(out), nil
 }
