@@ -158,6 +158,9 @@ func (r *billRun) carry(ctx context.Context, w *workspace, f *file, a *again) (b
 		return false, nil
 	}
 	before, err := r.shapeLookup(ctx)(a.told)
+	if errors.Is(err, errNoShape) {
+		return false, nil // no bill could be corrected for so long when it was deleted
+	}
 	if err != nil {
 		return false, fmt.Errorf("shape of an earlier bill of %v: %w", f.meter, err)
 	}

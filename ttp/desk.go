@@ -200,6 +200,9 @@ func gated(err error) error {
 	return err
 }
 
+// errNoShape: the gate needed the shape no more when it was deleted.
+var errNoShape = errors.New("it is not kept")
+
 // shapeLookup finds shapes that were told.
 func (t *TTP) shapeLookup(ctx context.Context) gate.Lookup {
 	return func(d gate.Digest) (*gate.Shape, error) {
@@ -209,7 +212,7 @@ func (t *TTP) shapeLookup(ctx context.Context) gate.Lookup {
 			return nil, err
 		}
 		if !found {
-			return nil, errors.New("it is not kept")
+			return nil, errNoShape
 		}
 		return gate.ParseShape(raw)
 	}

@@ -15,9 +15,10 @@ import (
 
 // A shape with gaps is as private as readings, and few meters share one: what
 // the gate looks up no more must go (spec/gate.md section 6). A sweep takes
-// shapes that are old, strikes off those that a history or an open bill names,
-// and deletes the rest. It goes on by a step with each upkeep and reads outside
-// of transactions, so that bills hardly wait for it. A restart begins it anew.
+// shapes that are old, strikes off those that a history names, or a bill that
+// may still be corrected, and deletes the rest. It goes on by a step with each
+// upkeep and reads outside of transactions, so that bills hardly wait for it. A
+// restart begins it anew.
 
 // shapeSweep is how far a sweep has come.
 type shapeSweep struct {
@@ -50,7 +51,7 @@ func (t *TTP) forgetShapes(ctx context.Context, now time.Time) error {
 	s := &t.sweep
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	gone, err := s.goOn(ctx, t.db, now)
+	gone, err := s.goOn(ctx, t, now)
 	if err == nil && gone {
 		err = registry.Erase(ctx, t.db)
 	}
@@ -61,32 +62,36 @@ func (t *TTP) forgetShapes(ctx context.Context, now time.Time) error {
 }
 
 // goOn makes the next step, and tells whether anything is gone.
-func (s *shapeSweep) goOn(ctx context.Context, db *sql.DB, now time.Time) (gone bool, err error) {
+func (s *shapeSweep) goOn(ctx context.Context, t *TTP, now time.Time) (gone bool, err error) {
 	if s.unused == nil {
-		if err := s.begin(ctx, db, now); err != nil {
+		if err := s.begin(ctx, t, now); err != nil {
 			s.unused = nil
 			return false, err
 		}
 	}
 	if !s.walked {
-		return s.walk(ctx, db)
+		return s.walk(ctx, t.db)
 	}
-	if gone, err = s.delete(ctx, db); err == nil && len(s.unused) == 0 {
+	if gone, err = s.delete(ctx, t.db); err == nil && len(s.unused) == 0 {
 		s.unused = nil
 	}
 	return gone, err
 }
 
-// begin takes the next old shapes. Late readings may still change an open bill,
-// whose history may name its shape no more.
-func (s *shapeSweep) begin(ctx context.Context, db *sql.DB, now time.Time) error {
+// oldShapes are those before a time that come after one of them.
+const oldShapes = `SELECT substr(shape, 12, 5), digest FROM shapes
+	WHERE (substr(shape, 12, 5), digest) > (?1, ?2) AND substr(shape, 12, 5) < ?3
+	ORDER BY substr(shape, 12, 5), digest LIMIT ?4`
+
+// begin takes the next old shapes.
+func (s *shapeSweep) begin(ctx context.Context, t *TTP, now time.Time) error {
 	s.unused, s.meter, s.walked = make(map[gate.Digest]bool), wattveil.Meter{}, false
-	if err := db.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM bills`).Scan(&s.bill); err != nil {
+	if err := t.db.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM bills`).Scan(&s.bill); err != nil {
 		return err
 	}
 	until := binary.BigEndian.AppendUint64(nil, uint64(now.Add(-shapesKept).Unix()))[3:] // five bytes, as in a shape
 	end, digest := append([]byte{}, s.end...), s.digest
-	err := each(ctx, db, func(rows *sql.Rows) error {
+	err := each(ctx, t.db, func(rows *sql.Rows) error {
 		var raw []byte
 		if err := rows.Scan(&end, &raw); err != nil {
 			return err
@@ -94,16 +99,46 @@ func (s *shapeSweep) begin(ctx context.Context, db *sql.DB, now time.Time) error
 		digest = gate.Digest(raw)
 		s.unused[digest] = true
 		return nil
-	}, `SELECT substr(shape, 12, 5), digest FROM shapes
-		WHERE (substr(shape, 12, 5), digest) > (?, ?) AND substr(shape, 12, 5) < ?
-		ORDER BY substr(shape, 12, 5), digest LIMIT ?`, end, digest[:], until, s.most)
+	}, oldShapes, end, digest[:], until, s.most)
 	if err != nil {
 		return err
 	}
-	if s.end, s.digest = end, digest; len(s.unused) < s.most {
-		s.end, s.digest = nil, gate.Digest{} // these were the last
+	if len(s.unused) < s.most {
+		end, digest = nil, gate.Digest{} // these were the last
 	}
-	return s.strike(ctx, db, `SELECT 0, shape FROM bills WHERE open = 1`) // 0: bills that are not open may lie between
+	s.end, s.digest = end, digest
+	return s.strikeOpen(ctx, t, now)
+}
+
+// strikeOpen strikes off what bills name that may still be corrected: their
+// histories may name it no more. Older ones can be open for years, if a meter
+// has no later bill or its consumer has chosen no corrections.
+func (s *shapeSweep) strikeOpen(ctx context.Context, t *TTP, now time.Time) error {
+	var utilities []wattveil.UCNumber
+	err := each(ctx, t.db, func(rows *sql.Rows) error {
+		var uc wattveil.UCNumber
+		if err := rows.Scan(&uc); err != nil {
+			return err
+		}
+		utilities = append(utilities, uc)
+		return nil
+	}, `SELECT number FROM utilities`)
+	if err != nil {
+		return err
+	}
+	for _, uc := range utilities {
+		d, err := t.desk(ctx, uc)
+		if err != nil {
+			return err
+		}
+		days := d.gate.Settings().CorrectableFor + 2                                                      // correct counts whole days, and requests are under way
+		err = s.strike(ctx, t.db, `SELECT 0, shape FROM bills WHERE open = 1 AND uc = ? AND issued >= ?`, // 0: bills that are not open may lie between
+			uc, now.Unix()-int64(days)*secondsPerDay)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // strike strikes off what bills name.

@@ -2,10 +2,12 @@ package ttp
 
 import (
 	"database/sql"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/consumer"
 	"github.com/wattveil/wattveil/gate"
 	"github.com/wattveil/wattveil/tariff"
 )
@@ -103,6 +105,57 @@ func TestForgetShapes(t *testing.T) {
 		t.Errorf("%d bills are unsettled, want 1", n)
 	}
 	a.passes(t, regular, "two", month(17), month(18), "")
+}
+
+// A shape with gaps goes as soon for a meter whose consumer has chosen no
+// corrections, or totals alone, as for its twin without a choice. What was
+// deleted stays out of bills if the gate is loosened later.
+func TestForgetShapesWhateverIsChosen(t *testing.T) {
+	r := newRig(t, nil)
+	c := r.company("north.example")
+	must(t, c.putTariffNow(twoBands))
+	a := c.asker()
+	feb := date(2026, 2, 1)
+	month := func(i int) time.Time { return feb.AddDate(0, i, 0) }
+	var meters []*ledger
+	_, err := r.db.Exec(`INSERT INTO accounts (account, created) VALUES (x'01', 0)`)
+	must(t, err)
+	for i, choice := range []consumer.Choices{
+		{Profile: consumer.Full}, {Profile: consumer.Full, NoCorrections: true}, {Profile: consumer.Totals},
+	} {
+		m := c.ledger(wattveil.Pseudonym(i+1), 3600, feb.Add(-24*time.Hour).Unix())
+		m.read(month(18), between(date(2026, 2, 10), date(2026, 2, 13)))
+		_, err := r.db.Exec(`INSERT INTO claims (uc, an_id, account, ref, since) VALUES (?, ?, x'01', ?, 0)`, m.name.UC, int64(m.name.Pseudonym), fmt.Sprint(i))
+		must(t, err)
+		must(t, r.Consumers().Choose(t.Context(), m.name, choice))
+		meters = append(meters, m)
+	}
+	for i := range 17 {
+		r.at(month(i + 1).Add(48 * time.Hour))
+		for _, m := range meters {
+			a.passes(t, m, "two", month(i), month(i+1), "")
+		}
+	}
+	r.at(month(17).Add(72 * time.Hour))
+	r.sweepAll()
+	r.checkNamed()
+	for _, m := range meters {
+		if there, gone := r.shapesOf(m); there != 14 || gone != 3 {
+			t.Errorf("meter %v: %d shapes are there and %d gone, want 14 and 3", m.name, there, gone)
+		}
+	}
+	if n := r.count("bills WHERE open = 1 AND an_id = 2"); n != 1 {
+		t.Errorf("%d bills are open of the meter without corrections, want the first", n)
+	}
+
+	must(t, r.Consumers().Choose(t.Context(), meters[1].name, consumer.Choices{Profile: consumer.Full}))
+	must(t, r.SetGate(t.Context(), c.org, gate.Settings{CorrectableFor: 1000}))
+	r.at(month(18).Add(48 * time.Hour))
+	meters[1].deliver()
+	a.passes(t, meters[1], "two", month(17), month(18), "")
+	if n := r.count("disclosures WHERE kind = 'unsettled' AND an_id = 2"); n != 1 {
+		t.Errorf("%d bills are unsettled, want 1", n)
+	}
 }
 
 // A peak that no ratchet can take goes; the others stay, each meter's by its own
