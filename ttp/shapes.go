@@ -78,9 +78,10 @@ func (s *shapeSweep) goOn(ctx context.Context, t *TTP, now time.Time) (gone bool
 	return gone, err
 }
 
-// oldShapes are those before a time that come after one of them.
+// oldShapes are those before a time that come after one of them. The first term
+// has no use but that the index finds the place by it.
 const oldShapes = `SELECT substr(shape, 12, 5), digest FROM shapes
-	WHERE (substr(shape, 12, 5), digest) > (?1, ?2) AND substr(shape, 12, 5) < ?3
+	WHERE substr(shape, 12, 5) >= ?1 AND (substr(shape, 12, 5), digest) > (?1, ?2) AND substr(shape, 12, 5) < ?3
 	ORDER BY substr(shape, 12, 5), digest LIMIT ?4`
 
 // begin takes the next old shapes.
@@ -106,8 +107,11 @@ func (s *shapeSweep) begin(ctx context.Context, t *TTP, now time.Time) error {
 	if len(s.unused) < s.most {
 		end, digest = nil, gate.Digest{} // these were the last
 	}
+	if err := s.strikeOpen(ctx, t, now); err != nil {
+		return err
+	}
 	s.end, s.digest = end, digest
-	return s.strikeOpen(ctx, t, now)
+	return nil
 }
 
 // strikeOpen strikes off what bills name that may still be corrected: their

@@ -158,6 +158,55 @@ func TestForgetShapesWhateverIsChosen(t *testing.T) {
 	}
 }
 
+// A sweep finds its place by the index, however many shapes there are.
+func TestOldShapesAreFoundByIndex(t *testing.T) {
+	r := newRig(t, nil)
+	plan := ""
+	err := each(t.Context(), r.db, func(rows *sql.Rows) error {
+		var id, parent, unused int
+		var detail string
+		err := rows.Scan(&id, &parent, &unused, &detail)
+		plan += detail + "\n"
+		return err
+	}, "EXPLAIN QUERY PLAN "+oldShapes, []byte{}, make([]byte, 32), []byte{1, 0, 0, 0, 0}, 3)
+	must(t, err)
+	if want := "SEARCH shapes USING COVERING INDEX shapes_by_end (<expr>>? AND <expr><?)\n"; plan != want {
+		t.Errorf("the plan is %q, want %q", plan, want)
+	}
+}
+
+// A sweep that cannot begin passes over nothing: the next takes the same shapes.
+func TestSweepThatCannotBegin(t *testing.T) {
+	r := newRig(t, nil)
+	r.sweep.most = 2
+	r.company("north.example")
+	for i := range 3 {
+		shape := make([]byte, 16) // it ended in 1970
+		shape[15] = byte(i)
+		digest := make([]byte, 32)
+		digest[0] = byte(i)
+		_, err := r.db.Exec(`INSERT INTO shapes (digest, shape) VALUES (?, ?)`, digest, shape)
+		must(t, err)
+	}
+	_, err := r.db.Exec(`ALTER TABLE bills RENAME COLUMN open TO ajar`)
+	must(t, err)
+	if err := r.forgetShapes(t.Context(), r.clock.Now()); err == nil {
+		t.Fatal("it begins without knowing which bills are open")
+	}
+	_, err = r.db.Exec(`ALTER TABLE bills RENAME COLUMN ajar TO open`)
+	must(t, err)
+	must(t, r.forgetShapes(t.Context(), r.clock.Now()))
+	if n := len(r.sweep.unused); n != 2 {
+		t.Errorf("it takes %d shapes, want the first 2", n)
+	}
+	for range 2 {
+		must(t, r.forgetShapes(t.Context(), r.clock.Now()))
+	}
+	if n := r.count("shapes"); n != 1 {
+		t.Errorf("%d shapes are left, want that of the next sweep", n)
+	}
+}
+
 // A peak that no ratchet can take goes; the others stay, each meter's by its own
 // latest.
 func TestForgetPeaks(t *testing.T) {
