@@ -356,7 +356,6 @@ func (f *fakeTTP) answerBillKeys() ([]byte, error) {
 	return json.Marshal(wire.BillKeys{JWKS: set, Origin: f.log.Origin(), Log: log})
 }
 
-// logBills brings the bills of an answer to the log and proves them.
 // set changes what the TTP does.
 func (f *fakeTTP) set(change func(*fakeTTP)) {
 	f.mu.Lock()
