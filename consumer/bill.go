@@ -31,9 +31,20 @@ type BillEnergy struct {
 	Intervals []BillInterval
 	Days      bill.Days
 	Leaves    []bill.Hash
-	Same      bool // the intervals' root is the bill's
+	Same      bool       // the intervals' root is the bill's
+	Change    BillChange // why it may be another
 	Terms     *tariff.Tariff
 }
+
+// BillChange is why the intervals of a bill need not be those that it was made
+// from (spec/portal.md section 10). It is empty where they must be.
+type BillChange string
+
+const (
+	BillErased    BillChange = "erased"    // readings were erased
+	BillLate      BillChange = "late"      // readings came late
+	BillEstimates BillChange = "estimates" // estimates may be others, their sums not
+)
 
 // BillInterval is an interval of a bill, with its ESPI quality code.
 type BillInterval struct {

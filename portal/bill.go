@@ -126,7 +126,9 @@ var billPage = page{name: "bill", texts: texts{
 	"price":       {"Price", "Preis"},
 	"amount":      {"Amount", "Betrag"},
 	"chart":       {"What it was made from", "Woraus sie entstand"},
-	"changed":     {"Readings have come since, or were erased: what you see here is not quite what the bill was made from.", "Seither sind Messwerte gekommen oder gelöscht worden: Was Sie hier sehen, ist nicht genau das, woraus die Rechnung entstand."},
+	"g-erased":    {"Readings that the bill was made from were erased: what you see here is only what is left.", "Messwerte, aus denen die Rechnung entstand, sind gelöscht: Was Sie hier sehen, ist nur, was übrig ist."},
+	"g-late":      {"Readings have come since: what you see here is not quite what the bill was made from.", "Seither sind Messwerte gekommen: Was Sie hier sehen, ist nicht genau das, woraus die Rechnung entstand."},
+	"g-other":     {"What you see here is not what the bill was made from, though nothing of it was erased. Check the bill.", "Was Sie hier sehen, ist nicht das, woraus die Rechnung entstand, obwohl nichts davon gelöscht ist. Prüfen Sie die Rechnung."},
 	"check":       {"Check it", "Prüfen"},
 	"check-t":     {"Your browser computes all of it again: whether we signed it, whether it is in our public log and your utility saw the same log, whether the sums are right, and whether they come from the readings that you see here.", "Ihr Browser rechnet alles nach: ob wir sie unterschrieben haben, ob sie in unserem öffentlichen Protokoll steht und Ihr Versorger dasselbe Protokoll sah, ob die Summen stimmen, und ob sie von den Messwerten kommen, die Sie hier sehen."},
 	"check-b":     {"Check this bill", "Diese Rechnung prüfen"},
@@ -138,6 +140,8 @@ var billPage = page{name: "bill", texts: texts{
 	"ok":          {"holds", "stimmt"},
 	"failed":      {"does not hold", "stimmt nicht"},
 	"skipped":     {"could not be checked", "konnte nicht geprüft werden"},
+	"s-erased":    {"not checked: readings of this time were erased", "nicht geprüft: Messwerte dieser Zeit sind gelöscht"},
+	"s-late":      {"not checked: readings have come since", "nicht geprüft: Seither sind Messwerte gekommen"},
 	"c-signature": {"Signed by this trusted third party", "Von dieser Vertrauensstelle unterschrieben"},
 	"c-format":    {"Form of the bill", "Form der Rechnung"},
 	"c-sums":      {"Amounts, taxes and total", "Beträge, Steuern und Summe"},
@@ -158,6 +162,7 @@ var billPage = page{name: "bill", texts: texts{
 	"f-keys":      {"Our keys (JWKS)", "Unsere Schlüssel (JWKS)"},
 	"f-log":       {"Keys of the log", "Schlüssel des Protokolls"},
 	"files-t":     {"Check them with:", "Prüfen Sie sie mit:"},
+	"files-e":     {"The intervals are left out: readings of this time were erased, so the bill cannot be computed from them again.", "Die Intervalle fehlen darin: Messwerte dieser Zeit sind gelöscht, darum lässt sich die Rechnung nicht mehr aus ihnen berechnen."},
 }}
 
 type billView struct {
@@ -174,7 +179,9 @@ type billView struct {
 	Corrects    string // path of what it corrects
 	Carries     string // path of the bill whose difference is in it
 	Chart       chart
-	Same        bool
+	Changed     string // key of what is to be said of the readings, if they are not the bill's
+	Erased      bool
+	Verify      string // the command that checks the files
 	HasLog      bool
 	Script      string // address of the check
 }
@@ -223,7 +230,8 @@ func showBill(v *visit) error {
 	if err != nil {
 		return err
 	}
-	shown.Same, shown.HasLog = energy.Same, keys.Log != ""
+	shown.HasLog, shown.Erased = keys.Log != "", energy.Change == consumer.BillErased
+	shown.Changed, shown.Verify = changedKey(&energy), verifyCommand(b, shown.HasLog, !shown.Erased)
 	if shown.Chart, err = v.billChart(b); err != nil {
 		return err
 	}
@@ -231,6 +239,21 @@ func showBill(v *visit) error {
 		return err
 	}
 	return v.render(200, &billPage, shown)
+}
+
+// changedKey is the key of what is to be said where the readings of today are
+// not those of a bill.
+func changedKey(e *consumer.BillEnergy) string {
+	switch {
+	case e.Same:
+		return ""
+	case e.Change == consumer.BillErased:
+		return "g-erased"
+	case e.Change != "":
+		return "g-late"
+	default:
+		return "g-other"
+	}
 }
 
 // optional is an energy of a bill that it may not tell.

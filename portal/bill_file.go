@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wattveil/wattveil/bill"
@@ -55,7 +56,23 @@ func billFile(v *visit) error {
 	if !ok {
 		return consumer.NoBill
 	}
-	return v.download(file.kind, b.From.Format(dateForm)+"-"+name, func(out io.Writer) error { return file.write(v, b, out) })
+	return v.download(file.kind, savedAs(b, name), func(out io.Writer) error { return file.write(v, b, out) })
+}
+
+// savedAs is what a browser calls a file of a bill.
+func savedAs(b *consumer.Bill, name string) string { return b.From.Format(dateForm) + "-" + name }
+
+// verifyCommand checks a bill's files as they are saved.
+func verifyCommand(b *consumer.Bill, withLog, withReadings bool) string {
+	args := []string{"wattveil bill verify", "--key", savedAs(b, "keys.json")}
+	if withLog {
+		args = append(args, "--log", savedAs(b, "log.json"))
+	}
+	args = append(args, "--tariff", savedAs(b, "tariff.json"))
+	if withReadings {
+		args = append(args, "--readings", savedAs(b, "intervals.csv"), "--secret", savedAs(b, "secret.json"))
+	}
+	return strings.Join(append(args, savedAs(b, "bill.json")), " ")
 }
 
 func documentFile(_ *visit, b *consumer.Bill) ([]byte, error) { return b.Document.Text() }
@@ -205,6 +222,7 @@ type checkData struct {
 	Keys     string     `json:"keys"`
 	Log      string     `json:"log"`
 	Secret   string     `json:"secret"`
+	Change   string     `json:"change"`
 	Days     []checkDay `json:"days"`
 	Runs     []checkRun `json:"runs"`
 }
@@ -234,7 +252,8 @@ func checkFile(v *visit, b *consumer.Bill) ([]byte, error) {
 		return nil, err
 	}
 	d := checkData{
-		Document: string(document), Meter: v.meter.Name.String(), Keys: string(keys.JWKS), Log: keys.Log, Secret: e.Secret.Text(), Runs: []checkRun{},
+		Document: string(document), Meter: v.meter.Name.String(), Keys: string(keys.JWKS), Log: keys.Log, Secret: e.Secret.Text(),
+		Change: string(e.Change), Runs: []checkRun{},
 	}
 	for i := range e.Days.Len() {
 		d.Days = append(d.Days, checkDay{e.Days.Day(i), e.Days.Begin(i)})

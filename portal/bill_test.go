@@ -22,7 +22,7 @@ func TestBillInWords(t *testing.T) {
 	text := textOf(get(s, "/m/"+fakeRef+"/bill/"+fakeBillRef, session).Body.String())
 	for _, want := range []string{
 		"Bill of 1 June 2026 – 2 June 2026", "Total CHF 3.78", "From the grid day 12.000 kWh CHF 0.2680 CHF 3.22", "Standing charge 2 days CHF 0.14 CHF 0.28",
-		"2 of its 48 intervals are estimated", "--readings intervals.csv --secret secret.json bill.json",
+		"2 of its 48 intervals are estimated", "wattveil bill verify --key 2026-06-01-keys.json --tariff 2026-06-01-tariff.json --readings 2026-06-01-intervals.csv --secret 2026-06-01-secret.json 2026-06-01-bill.json",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the bill does not say %q:\n%s", want, text)
@@ -36,14 +36,35 @@ func TestBillInWords(t *testing.T) {
 		b.Carries, b.UnbilledSeconds = bill.HashOf("other").String(), 7200
 		b.ImportKWh, b.Lines[0].Quantity, b.Lines[0].Price, b.Lines[0].Withheld, b.Lines[0].Series = "", "", "", "reveal", bill.HashOf("series").String()
 	})
-	f.billed.energy.Same = false
+	f.billed.energy.Same, f.billed.energy.Change = false, consumer.BillLate
 	text = textOf(get(s, "/m/"+fakeRef+"/bill/"+fakeBillRef, session).Body.String())
 	for _, want := range []string{"The difference is in the quantities", "For 2 hours of this time", "not told hour by hour", "Readings have come since"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the bill does not say %q:\n%s", want, text)
 		}
 	}
+	f.billed.energy.Change = ""
+	text = textOf(get(s, "/m/"+fakeRef+"/bill/"+fakeBillRef, session).Body.String())
+	if !strings.Contains(text, "though nothing of it was erased") || strings.Contains(text, "Readings have come since") {
+		t.Error("readings that are others for no reason are excused")
+	}
 	f.billed = first
+}
+
+func TestBillOfErasedReadings(t *testing.T) {
+	f := newFake()
+	s, session := newServer(t, f)
+	f.billed.energy.Same, f.billed.energy.Change = false, consumer.BillErased
+	base := "/m/" + fakeRef + "/bill/" + fakeBillRef
+	text := textOf(get(s, base, session).Body.String())
+	for _, want := range []string{"only what is left", "--tariff 2026-06-01-tariff.json 2026-06-01-bill.json", "cannot be computed from them again"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the bill does not say %q:\n%s", want, text)
+		}
+	}
+	if data := get(s, base+"/check.json", session).Body.String(); !strings.Contains(data, `"change":"erased"`) {
+		t.Error("the browser is not told that readings were erased")
+	}
 }
 
 func TestBillFiles(t *testing.T) {

@@ -7,12 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/bill"
 	"github.com/wattveil/wattveil/consumer"
+	"github.com/wattveil/wattveil/vee"
 	"github.com/wattveil/wattveil/wire"
 )
 
@@ -90,8 +92,8 @@ func (c *Consumers) BillKeysFor(ctx context.Context, m wattveil.Meter) (out cons
 	return out, err
 }
 
-// BillEnergy is what a bill was made from, as readings give it now. Without
-// readings there are no intervals.
+// BillEnergy is what a bill was made from, as readings give it now. Time
+// without readings has no intervals.
 func (c *Consumers) BillEnergy(ctx context.Context, m wattveil.Meter, b consumer.Bill) (consumer.BillEnergy, error) {
 	out, err := c.billEnergy(ctx, m, b)
 	if err != nil {
@@ -119,10 +121,10 @@ func (c *Consumers) billEnergy(ctx context.Context, m wattveil.Meter, b consumer
 	}
 	var w workspace
 	found, err := c.t.measure(ctx, &w, m, newest, p)
-	if errors.Is(err, wire.Incomplete) {
-		return out, nil
+	if err != nil && !errors.Is(err, wire.Incomplete) {
+		return out, err
 	}
-	if err != nil {
+	if out.Change, err = c.changeOf(ctx, m, &b, &found); err != nil {
 		return out, err
 	}
 	var root bill.Intervals
@@ -136,6 +138,45 @@ func (c *Consumers) billEnergy(ctx context.Context, m wattveil.Meter, b consumer
 	}
 	out.Same = bill.RootOf(out.Leaves).String() == b.Content.ReadingsRoot
 	return out, nil
+}
+
+// changeOf is why the intervals of a bill need not be those of today (spec/portal.md
+// section 10).
+func (c *Consumers) changeOf(ctx context.Context, m wattveil.Meter, b *consumer.Bill, now *metered) (consumer.BillChange, error) {
+	before, err := c.t.erased(ctx, m)
+	if err != nil {
+		return "", err
+	}
+	if !before.IsZero() && (b.From.Before(before) || b.Content.Estimated > 0 && b.From.Before(before.Add(vee.Margin))) {
+		return consumer.BillErased, nil
+	}
+	return now.changeSince(b.Content), nil
+}
+
+// changeSince is how readings that came late may have changed what a bill was
+// made from. They add intervals and leave fewer to be estimated. Where they do
+// neither, they change estimates alone, and not the sum over a gap.
+func (m *metered) changeSince(b bill.Bill) consumer.BillChange {
+	switch {
+	case len(m.known) < b.Intervals || m.estimated > b.Estimated:
+		return "" // readings are gone that were not erased
+	case len(m.known) > b.Intervals || m.estimated < b.Estimated:
+		return consumer.BillLate
+	case slices.Contains(m.quality, vee.EstimatedReference) || m.gapsTouch():
+		return consumer.BillEstimates
+	default:
+		return ""
+	}
+}
+
+// gapsTouch tells whether a reading stands alone between two gaps.
+func (m *metered) gapsTouch() bool {
+	for i := 1; i < len(m.gaps); i++ {
+		if m.gaps[i-1].To == m.gaps[i].From {
+			return true
+		}
+	}
+	return false
 }
 
 // secretOf is the secret of a bill's readings_root.

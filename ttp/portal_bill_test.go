@@ -7,11 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/bill"
 	"github.com/wattveil/wattveil/bill/check"
+	"github.com/wattveil/wattveil/consumer"
 	"github.com/wattveil/wattveil/gate"
 	"github.com/wattveil/wattveil/tariff"
 	"github.com/wattveil/wattveil/transparency"
+	"github.com/wattveil/wattveil/vee"
 	"github.com/wattveil/wattveil/wire"
 )
 
@@ -233,5 +236,104 @@ func TestAskedTellsAll(t *testing.T) {
 	must(t, err)
 	if len(a.Limits) != 1 || a.Limits[0].Name != "bills_per_year" || a.Limits[0].Set != "26" || a.Limits[0].Else != "14" {
 		t.Errorf("limits %v", a.Limits)
+	}
+}
+
+// TestPortalChecksBillOfErasedReadings: a bill whose readings were erased is
+// not called wrong, and what is left of them is given.
+func TestPortalChecksBillOfErasedReadings(t *testing.T) {
+	process := chromium(t)
+	p, m := billed(t)
+	p.disown(m.name)
+	b := browse(t, process, p.serve())
+	b.claim(m.code(1))
+	c := p.Consumers()
+	must(t, c.Choose(t.Context(), m.name, consumer.Choices{Profile: consumer.Full, NoCorrections: true}))
+	must(t, c.Erase(t.Context(), m.name, p.erasable(m.name).Until))
+	list, err := c.Bills(t.Context(), m.name)
+	must(t, err)
+	home := "/m/" + strings.Split(b.path(), "/")[2]
+	for i, intervals := range []int{0, 0, 4*96 + 88} { // February, March, and from 26 April at midnight UTC on
+		page := home + "/bill/" + list[i].Ref
+		b.open(page)
+		b.click("[data-check] button")
+		b.until(`document.body.dataset.bill`)
+		rows := eval[string](b, `document.querySelector(".checks").innerText`)
+		if found := eval[string](b, `document.body.dataset.bill`); found != "holds" || strings.Count(rows, "readings of this time were erased") != 2 {
+			t.Errorf("the bill of %v: %s:\n%s", list[i].From, found, rows)
+		}
+		file := p.ask("GET", page+"/intervals.csv", "", b.cookies())
+		if n := strings.Count(file.body, "\n") - 1; file.status != 200 || n != intervals {
+			t.Errorf("the bill of %v has %d intervals left, status %d, want %d", list[i].From, n, file.status, intervals)
+		}
+	}
+	// The rest of it is checked as ever.
+	_, err = p.db.Exec(`UPDATE bills SET salt = zeroblob(16)`)
+	must(t, err)
+	b.open(home + "/bill/" + list[0].Ref)
+	b.click("[data-check] button")
+	b.until(`document.body.dataset.bill`)
+	if found := eval[string](b, `document.body.dataset.bill`); found != "subject" {
+		t.Errorf("of another meter: %s", found)
+	}
+}
+
+// TestPortalRefusesOtherSums: without erasures and late readings, a bill whose
+// readings come to something else does not hold.
+func TestPortalRefusesOtherSums(t *testing.T) {
+	p, m, b := withBill(t)
+	may := time.Date(2026, 5, 1, 0, 0, 0, 0, p.zone)
+	gap := may.Add(9*24*time.Hour + 5*time.Hour)
+	must(t, p.store.Erase(t.Context(), m.name, presently.Add(24*time.Hour).Truncate(24*time.Hour).Unix())) // not by the consumer
+	p.fill(m.name, 5, quarter, may.AddDate(0, -1, 0), presently, func(at int64) bool { return at > gap.Unix() && at < gap.Add(2*time.Hour).Unix() })
+	if found := b.checkBill(); found != "root" {
+		t.Errorf("with readings of another home: %s", found)
+	}
+	if rows := eval[string](b, `document.querySelector(".checks").innerText`); !strings.Contains(rows, "✗ Energy is the sum of the readings") {
+		t.Errorf("other sums are told as:\n%s", rows)
+	}
+}
+
+// TestLateReadingsExcuseABill: readings that fill a gap of a bill are told as
+// late.
+func TestLateReadingsExcuseABill(t *testing.T) {
+	p := newPortalRig(t)
+	m := p.company.keyed(7)
+	p.clock.add(presently.Sub(start))
+	p.billMay(m)
+	list, err := p.Consumers().Bills(t.Context(), m.name)
+	must(t, err)
+	p.fill(m.name, 3, quarter, list[0].From.AddDate(0, -1, 0), presently, nil)
+	energy, err := p.Consumers().BillEnergy(t.Context(), m.name, list[0])
+	must(t, err)
+	if energy.Same || energy.Change != consumer.BillLate {
+		t.Errorf("late readings: same %v, change %q", energy.Same, energy.Change)
+	}
+}
+
+func TestBillChange(t *testing.T) {
+	valid, reference, linear := vee.Valid, vee.EstimatedReference, vee.EstimatedLinear
+	for _, c := range []struct {
+		name                 string
+		quality              []vee.Quality
+		estimated            int
+		gaps                 []gate.Gap
+		intervals, estimates int // of the bill
+		want                 consumer.BillChange
+	}{
+		{"all measured", []vee.Quality{valid, valid}, 0, nil, 2, 0, ""},
+		{"a line", []vee.Quality{valid, linear}, 1, []gate.Gap{{From: 900, To: 1800}}, 2, 1, ""},
+		{"estimates filled", []vee.Quality{valid, valid}, 0, nil, 2, 1, consumer.BillLate},
+		{"a hole filled", []vee.Quality{valid, valid}, 0, nil, 1, 0, consumer.BillLate},
+		{"reference days", []vee.Quality{valid, reference}, 1, nil, 2, 1, consumer.BillEstimates},
+		{"a reading between gaps", []vee.Quality{linear, linear}, 2, []gate.Gap{{From: 0, To: 900}, {From: 900, To: 1800}}, 2, 2, consumer.BillEstimates},
+		{"gaps apart", []vee.Quality{linear, valid, linear}, 2, []gate.Gap{{From: 0, To: 900}, {From: 1800, To: 2700}}, 3, 2, ""},
+		{"intervals gone", []vee.Quality{valid, reference}, 1, nil, 3, 1, ""},
+		{"more estimated than billed", []vee.Quality{valid, reference}, 1, nil, 2, 0, ""},
+	} {
+		m := metered{known: make([]wattveil.Interval, len(c.quality)), quality: c.quality, estimated: c.estimated, gaps: c.gaps}
+		if got := m.changeSince(bill.Bill{Intervals: c.intervals, Estimated: c.estimates}); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
 	}
 }

@@ -45,7 +45,8 @@ type workspace struct {
 const around = 60 * 60
 
 // measure finds the intervals of a meter's period. Most meters have a reading
-// for each, which takes no editing. newest is the meter's newest series.
+// for each, which takes no editing. newest is the meter's newest series. Where
+// it is refused as incomplete, what is known is there all the same.
 func (t *TTP) measure(ctx context.Context, w *workspace, m wattveil.Meter, newest wattveil.Series, p *period) (metered, error) {
 	if err := t.cfg.Readings.ReadInto(ctx, m, p.from.Unix()-around, p.to.Unix()+around, &w.read); err != nil {
 		return metered{}, fmt.Errorf("readings of %v: %w", m, err)
@@ -61,7 +62,7 @@ func (t *TTP) measure(ctx context.Context, w *workspace, m wattveil.Meter, newes
 	}
 	out, err := w.estimate(w.read.Runs, p)
 	if err != nil {
-		return metered{}, fmt.Errorf("%w: %v: %w", wire.Incomplete, m, err)
+		return out, fmt.Errorf("%w: %v: %w", wire.Incomplete, m, err)
 	}
 	return out, nil
 }
@@ -95,13 +96,15 @@ func (w *workspace) estimate(runs []readings.Run, p *period) (metered, error) {
 	if err != nil {
 		return out, err
 	}
-	if w.all, err = r.ForBill(w.all[:0], out.resolution); err != nil {
-		return out, err
-	}
 	w.known, w.quality = w.known[:0], w.quality[:0]
 	for i := range r.Intervals {
 		w.known, w.quality = append(w.known, r.Intervals[i].Interval), append(w.quality, r.Intervals[i].Quality)
 	}
+	out.known, out.quality, out.estimated = w.known, w.quality, r.Estimated.Intervals
+	if w.all, err = r.ForBill(w.all[:0], out.resolution); err != nil {
+		return out, err
+	}
+	out.all = w.all
 	for _, g := range r.Gaps {
 		out.gaps = append(out.gaps, gate.Gap{
 			From: g.From, To: g.To, Import: g.Import, Export: g.Export, Parts: slices.Clone(w.known[g.First : g.First+g.Count]),
@@ -112,7 +115,6 @@ func (w *workspace) estimate(runs []readings.Run, p *period) (metered, error) {
 		out.unbilled += h.To - h.From
 	}
 	slices.SortFunc(out.gaps, func(a, b gate.Gap) int { return int(a.From - b.From) })
-	out.all, out.known, out.quality, out.estimated = w.all, w.known, w.quality, r.Estimated.Intervals
 	return out, nil
 }
 

@@ -51,22 +51,29 @@
   }
 
   const kWh = (wh) => `${Math.floor(wh / 1000)}.${String(wh % 1000).padStart(3, "0")}`;
+  const estimated = [8, 9]; // codes of quality, spec/vee.md section 5
   const sum = (list, member) => list.reduce((n, x) => n + x[member], 0);
 
-  // check gives the rows: what, state, class of a failure.
+  // check gives the rows: what and state, which is ok, failed, or why it was not checked.
   async function check(part, data) {
     const { verify } = await import(part.dataset.check);
     const found = await verify({ text: data.document, keys: data.keys, log: data.log, meter: data.meter, seen: "" });
     const rows = found.rows.filter((r) => !["readings", "consistency"].includes(r.what)).map((r) => ({ what: r.what, state: r.state }));
     const bill = found.bill;
     if (!bill) return rows;
-    const add = (what, holds) => rows.push({ what, state: holds === null ? "skipped" : holds ? "ok" : "failed" });
+    const add = (what, holds, reason) => rows.push({ what, state: holds === null ? reason || "skipped" : holds ? "ok" : "failed" });
     add("shown", bill.total === part.dataset.total && bill.lines.length === Number(part.dataset.lines));
     const list = intervals(data.runs);
-    add("root", (await readingsRoot(data.secret, data.days, list)) === bill.readings_root);
+    // What does not hold is no failure where the readings of today need not be the bill's.
+    const unless = (holds, excused) => (holds === false && excused ? null : holds);
+    const reason = data.change === "erased" ? "erased" : "late";
+    add("root", unless((await readingsRoot(data.secret, data.days, list)) === bill.readings_root, data.change !== ""), reason);
     const told = (member, text) => (text === undefined || text === "" ? null : kWh(sum(list, member)) === text);
     const energy = [told("import", bill.import_kwh), told("export", bill.export_kwh)].filter((x) => x !== null);
-    add("energy", bill.carries || energy.length === 0 ? null : energy.every((x) => x));
+    const edges = [list[0], list[list.length - 1]].some((x) => x && estimated.includes(x.quality));
+    const open = data.change === "estimates" ? edges : data.change !== "";
+    if (bill.carries || energy.length === 0) add("energy", null);
+    else add("energy", unless(energy.every((x) => x), open), reason);
     return rows;
   }
 
@@ -74,10 +81,10 @@
     const list = part.querySelector(".checks"), words = part.dataset;
     list.replaceChildren(...rows.map((r) => {
       const item = document.createElement("li");
-      item.className = r.state;
+      item.className = ["ok", "failed"].includes(r.state) ? r.state : "skipped";
       const template = part.querySelector(`template[data-what="${r.what}"]`);
       const name = template ? template.content.textContent : `${words.other} (${r.what})`;
-      item.textContent = `${{ ok: "✓", failed: "✗", skipped: "–" }[r.state]} ${name}: ${words[r.state]}`;
+      item.textContent = `${{ ok: "✓", failed: "✗" }[r.state] || "–"} ${name}: ${words[r.state]}`;
       return item;
     }));
     const failed = rows.find((r) => r.state === "failed");
