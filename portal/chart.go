@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/wattveil/wattveil/consumer"
 )
@@ -23,7 +24,7 @@ type chart struct {
 	Bars     []bar
 	Lines    []chartLine
 	Zero     string // height of the zero line
-	Ticks    []string
+	Ticks    ticks
 	Labels   []label
 	Rows     []chartRow
 
@@ -42,6 +43,20 @@ type bar struct {
 
 // label is a time below the picture, where its bucket begins.
 type label struct{ X, Text string } // X in per cent of the width
+
+// tick is a label of the axis. Y is in per cent of the height.
+type tick struct{ Y, Text string }
+
+type ticks []tick
+
+// Width is room for the longest label, as SVG writes lengths.
+func (list ticks) Width() string {
+	longest := 0
+	for _, t := range list {
+		longest = max(longest, utf8.RuneCountInString(t.Text))
+	}
+	return number(0.62*float64(longest)) + "em"
+}
 
 // chartLine is a line through points of the picture.
 type chartLine struct{ Class, Points string }
@@ -155,16 +170,26 @@ func (s scale) y(wh int64) float64 {
 	return chartHeight * float64(s.top-wh) / float64(height)
 }
 
-// ticks are the labels of the axis, from the top down.
-func (s scale) ticks(l locale) []string {
-	ticks := []string{l.roundKWh(s.top), "0"}
-	if s.top == 0 {
-		ticks = []string{"0 kWh"}
+// tickRoom is the share of the height that a label takes.
+const tickRoom = 0.08
+
+// ticks are the labels of the axis, from the top down. An end that is so near to
+// zero that its label would lie over that of zero has none.
+func (s scale) ticks(l locale) (list ticks) {
+	room := int64(tickRoom * float64(s.top+s.bottom))
+	add := func(wh int64, text string) { list = append(list, tick{number(100 * s.y(wh) / chartHeight), text}) }
+	if s.top > room {
+		add(s.top, l.roundKWh(s.top))
 	}
-	if s.bottom > 0 {
-		ticks = append(ticks, "−"+l.roundKWh(s.bottom))
+	if s.top+s.bottom == 0 {
+		add(0, "0 kWh")
+	} else {
+		add(0, "0")
 	}
-	return ticks
+	if s.bottom > room {
+		add(-s.bottom, "−"+l.roundKWh(s.bottom))
+	}
+	return list
 }
 
 // drawing is a chart while its bars are drawn.

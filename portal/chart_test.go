@@ -45,17 +45,20 @@ func TestLabelsOfWeek(t *testing.T) {
 	}
 }
 
+// The label of zero stands at the zero line.
 func TestScaleTicks(t *testing.T) {
 	for _, c := range []struct {
 		top, bottom int64
 		lang        string
 		want        string
 	}{
-		{0, 0, english, "[0 kWh]"},
-		{7, 0, english, "[0.01 kWh 0]"},
-		{1_260, 0, german, "[1,5 kWh 0]"},
-		{22_014, 0, english, "[25 kWh 0]"},
-		{1_000_001, 310, english, "[1,200 kWh 0 −0.4 kWh]"},
+		{0, 0, english, "[{100 0 kWh}]"},
+		{7, 0, english, "[{0 0.01 kWh} {100 0}]"},
+		{1_260, 0, german, "[{0 1,5 kWh} {100 0}]"},
+		{22_014, 0, english, "[{0 25 kWh} {100 0}]"},
+		{1_000_001, 310, english, "[{0 1,200 kWh} {100 0}]"},
+		{310, 1_000_001, english, "[{0 0} {100 −1,200 kWh}]"},
+		{60_000, 20_000, english, "[{0 60 kWh} {75 0} {100 −20 kWh}]"},
 	} {
 		s := scale{roundUp(c.top), roundUp(c.bottom)}
 		if got := fmt.Sprint(s.ticks(locale{lang: c.lang})); got != c.want {

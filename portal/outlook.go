@@ -99,7 +99,7 @@ func outlook(v *visit) error {
 // outlookChart is the period day by day, as it is drawn and as a table.
 type outlookChart struct {
 	Bars   []bar
-	Ticks  []string
+	Ticks  ticks
 	Labels []label
 	Rows   []outlookRow
 }
