@@ -20,7 +20,7 @@ func (v *visit) lineRows(lines []bill.Line, currency string) (rows []lineRow) {
 			row.Quantity = lineTexts["withheld"].in(v.locale.lang)
 		case l.Kind == "tax":
 		case l.Quantity != "":
-			row.Quantity = v.locale.number(l.Quantity) + " " + v.unit(l.Unit)
+			row.Quantity = v.locale.number(l.Quantity) + " " + v.unit(l.Unit, l.Quantity)
 		}
 		switch price, err := tariff.ParseDecimal(l.Price); {
 		case l.Series != "":
@@ -60,8 +60,13 @@ func (v *visit) amount(amount, currency string) string {
 	return v.locale.money(d, currency, d.Decimals())
 }
 
-// unit is what a line counts in.
-func (v *visit) unit(unit string) string {
+// unit is what a line counts in: one day, several days.
+func (v *visit) unit(unit, quantity string) string {
+	if n, err := tariff.ParseDecimal(quantity); err == nil && n.Cmp(tariff.NewDecimal(1, 0)) == 0 {
+		if one, ok := lineTexts["one-"+unit]; ok {
+			return one.in(v.locale.lang)
+		}
+	}
 	if known, ok := lineTexts["unit-"+unit]; ok {
 		return known.in(v.locale.lang)
 	}
@@ -99,6 +104,8 @@ var lineTexts = texts{
 	"tier":       {"tier %d", "Stufe %d"},
 	"unit-day":   {"days", "Tage"},
 	"unit-month": {"months", "Monate"},
+	"one-day":    {"day", "Tag"},
+	"one-month":  {"month", "Monat"},
 	"withheld":   {"not told", "nicht mitgeteilt"},
 	"sum":        {"the sum of money", "der Geldbetrag"},
 	"by-series":  {"hour by hour", "stündlich"},
