@@ -144,3 +144,12 @@ func TestOutlookTellsForecastFromMeasurement(t *testing.T) {
 		t.Error("the page does not say that no tariff is known")
 	}
 }
+
+// The band of all other times has the colour that the picture has for it.
+func TestDefaultBandHasItsDot(t *testing.T) {
+	s, session := newServer(t, newFake())
+	body := get(s, "/m/"+fakeRef+"/tariff", session).Body.String()
+	if n := strings.Count(body, `<i class="dot band-0"></i>night</th>`); n != 2 {
+		t.Errorf("night has %d dots, want one beside its price and one beside its times", n)
+	}
+}

@@ -11,15 +11,16 @@ import (
 
 // termsView is a tariff in plain words.
 type termsView struct {
-	ID       string
-	Valid    string
-	Replaces string
-	Bands    []bandTerms
-	Default  string
-	Windows  []windowTerms
-	Weeks    []weekPicture
-	Lines    []termLine // all but energy
-	Holidays bool       // are a day type of their own
+	ID           string
+	Valid        string
+	Replaces     string
+	Bands        []bandTerms
+	Default      string
+	DefaultClass string
+	Windows      []windowTerms
+	Weeks        []weekPicture
+	Lines        []termLine // all but energy
+	Holidays     bool       // are a day type of their own
 }
 
 type bandTerms struct{ Name, Class, Import, Export string }
@@ -47,6 +48,7 @@ func (v *visit) termsOf(t *tariff.Tariff) termsView {
 	for _, w := range doc.Energy.Windows {
 		view.Windows = append(view.Windows, windowTerms{w.Band, class[w.Band], v.dayList(w.Days), strings.Join(w.Seasons, ", "), w.From + "–" + w.To})
 	}
+	view.DefaultClass = class[view.Default]
 	view.Weeks = weekPictures(t, classes, v.s.cfg.Now(), v.locale)
 	view.Lines = v.otherTerms(t)
 	return view

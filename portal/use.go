@@ -180,7 +180,7 @@ var nowPage = page{name: "now", texts: texts{
 	"power-t":   {"mean from %s to %s", "im Mittel von %s bis %s"},
 	"feeding":   {"to the grid", "ins Netz"},
 	"drawing":   {"from the grid", "aus dem Netz"},
-	"today":     {"Today so far", "Heute bisher"},
+	"today":     {"From the grid today so far", "Heute bisher bezogen"},
 	"export":    {"To the grid today", "Heute eingespeist"},
 	"cost":      {"Energy cost today", "Energiekosten heute"},
 	"cost-t":    {"without standing charges, fees and taxes", "ohne Grundpreis, Abgaben und Steuern"},
