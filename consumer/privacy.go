@@ -38,6 +38,7 @@ type Erasable struct {
 	Billed time.Time // end of what is finally billed; zero if nothing is
 	Until  time.Time // what is before may be erased; zero if nothing may
 	Erased time.Time // what is before is erased; zero if nothing is
+	First  time.Time // first reading that is there; zero if there is none
 	Past   []Erasure // newest first
 }
 

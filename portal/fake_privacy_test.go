@@ -101,7 +101,8 @@ func (f *fake) Erasable(context.Context, wattveil.Meter) (consumer.Erasable, err
 	}
 	return consumer.Erasable{
 		Billed: fakeNow, Until: fakeNow.Add(-35 * 24 * time.Hour), Erased: fakeNow.Add(-60 * 24 * time.Hour),
-		Past: []consumer.Erasure{{Before: fakeNow.Add(-60 * 24 * time.Hour), Readings: 12345, At: fakeNow}},
+		First: f.first,
+		Past:  []consumer.Erasure{{Before: fakeNow.Add(-60 * 24 * time.Hour), Readings: 12345, At: fakeNow}},
 	}, f.fails
 }
 

@@ -25,6 +25,7 @@ type fake struct {
 	set      []consumer.Alert // that was asked for
 	billed   fakeBill
 	earlier  []consumer.Bill
+	first    time.Time // reading that is there
 
 	begun, goOn chan struct{} // hold exports once they have begun, if they are there
 	crowded     bool          // every account has the meters
@@ -55,7 +56,7 @@ func newFake() *fake {
 		{Name: wattveil.Meter{UC: 1, Pseudonym: 7}, Ref: fakeRef, Unread: 3, Since: fakeNow, TakenOver: fakeNow.Add(72 * time.Hour)},
 		{Name: wattveil.Meter{UC: 1, Pseudonym: 8}, Ref: "other34567abc", Since: fakeNow},
 	}
-	f.billed = newFakeBill(f.meters[0].Name, nil)
+	f.billed, f.first = newFakeBill(f.meters[0].Name, nil), fakeNow.Add(-50*24*time.Hour)
 	return f
 }
 

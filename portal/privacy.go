@@ -43,22 +43,24 @@ var privacyPage = page{name: "privacy", texts: texts{
 	"save":          {"Save", "Speichern"},
 	"choices-end":   {"These choices end when you give the meter up.", "Diese Auswahl endet, wenn Sie den Zähler abgeben."},
 
-	"links":      {"Shared by link", "Per Link geteilt"},
-	"links-t":    {"Whoever has a link sees the use of these days, no costs, and nothing else. Give it only to whom you trust: use shows when you are at home.", "Wer einen Link hat, sieht den Verbrauch dieser Tage, keine Kosten und sonst nichts. Geben Sie ihn nur, wem Sie vertrauen: Verbrauch zeigt, wann Sie zu Hause sind."},
-	"link-new":   {"Copy the link now; it is not shown again.", "Kopieren Sie den Link jetzt; er wird nicht noch einmal gezeigt."},
-	"link-label": {"Link", "Link"},
-	"link-ends":  {"holds until", "gilt bis"},
-	"no-links":   {"No link holds.", "Es gilt kein Link."},
-	"revoke":     {"Revoke", "Widerrufen"},
-	"share":      {"Share some days", "Tage teilen"},
-	"from":       {"First day", "Erster Tag"},
-	"to":         {"Last day", "Letzter Tag"},
-	"lasts":      {"The link holds for", "Der Link gilt"},
-	"lasts-1":    {"a day", "einen Tag"},
-	"lasts-7":    {"a week", "eine Woche"},
-	"lasts-30":   {"30 days", "30 Tage"},
-	"lasts-90":   {"90 days", "90 Tage"},
-	"link-make":  {"Make a link", "Link erstellen"},
+	"links":       {"Shared by link", "Per Link geteilt"},
+	"links-t":     {"Whoever has a link sees the use of these days, no costs, and nothing else. Give it only to whom you trust: use shows when you are at home.", "Wer einen Link hat, sieht den Verbrauch dieser Tage, keine Kosten und sonst nichts. Geben Sie ihn nur, wem Sie vertrauen: Verbrauch zeigt, wann Sie zu Hause sind."},
+	"link-new":    {"Copy the link now; it is not shown again.", "Kopieren Sie den Link jetzt; er wird nicht noch einmal gezeigt."},
+	"link-copy":   {"Copy", "Kopieren"},
+	"link-copied": {"Copied", "Kopiert"},
+	"link-label":  {"Link", "Link"},
+	"link-ends":   {"holds until", "gilt bis"},
+	"no-links":    {"No link holds.", "Es gilt kein Link."},
+	"revoke":      {"Revoke", "Widerrufen"},
+	"share":       {"Share some days", "Tage teilen"},
+	"from":        {"First day", "Erster Tag"},
+	"to":          {"Last day", "Letzter Tag"},
+	"lasts":       {"The link holds for", "Der Link gilt"},
+	"lasts-1":     {"a day", "einen Tag"},
+	"lasts-7":     {"a week", "eine Woche"},
+	"lasts-30":    {"30 days", "30 Tage"},
+	"lasts-90":    {"90 days", "90 Tage"},
+	"link-make":   {"Make a link", "Link erstellen"},
 
 	"export":   {"Take your data with you", "Daten mitnehmen"},
 	"export-t": {"Before you erase, you may want a copy.", "Vor dem Löschen möchten Sie vielleicht eine Kopie."},
@@ -70,6 +72,7 @@ var privacyPage = page{name: "privacy", texts: texts{
 	"not-billed":   {"Nothing is finally billed yet, so nothing can be erased.", "Noch ist nichts endgültig abgerechnet, darum lässt sich nichts löschen."},
 	"until":        {"What is before %s can be erased. The 35 days after it stay until the next bill, which may need them for its estimates.", "Was vor dem %s liegt, lässt sich löschen. Die 35 Tage danach bleiben bis zur nächsten Rechnung, die sie für Schätzungen brauchen kann."},
 	"nothing-more": {"All that can be erased is.", "Alles, was sich löschen lässt, ist gelöscht."},
+	"next":         {"There are no readings that can be erased yet. Some can be once bills are final up to %s: the last 35 days before that stay until the next bill, which may need them for its estimates.", "Noch gibt es keine Messwerte, die sich löschen lassen. Das geht, sobald bis zum %s endgültig abgerechnet ist: Die letzten 35 Tage davor bleiben bis zur nächsten Rechnung, die sie für Schätzungen brauchen kann."},
 	"erased":       {"Erased is what is before %s.", "Gelöscht ist, was vor dem %s liegt."},
 	"before":       {"Erase what is before", "Löschen, was liegt vor dem"},
 	"sure":         {"I want to erase these readings for good", "Ich will diese Messwerte endgültig löschen"},
@@ -95,6 +98,7 @@ type privacyView struct {
 	Billed      string
 	Until       string // what can be erased; empty if nothing can
 	UntilDate   string
+	Next        string // up to when bills must be final for something to be erased; empty if something can be, or nothing is there
 	Erased      string
 	Past        []erasureRow
 }
@@ -155,8 +159,13 @@ func (v *visit) describeErasable(shown *privacyView, e consumer.Erasable, zone *
 	if !e.Billed.IsZero() {
 		shown.Billed = v.locale.date(e.Billed.In(zone))
 	}
-	if !e.Until.IsZero() && e.Until.After(e.Erased) {
+	switch {
+	case e.First.IsZero() || e.Billed.IsZero():
+	case e.First.Before(e.Until):
 		shown.Until, shown.UntilDate = v.locale.date(e.Until.UTC()), e.Until.UTC().Format(dateForm)
+	default:
+		day := e.First.UTC().Truncate(24 * time.Hour)
+		shown.Next = v.locale.date(day.AddDate(0, 0, 1).Add(aroundBill))
 	}
 	if !e.Erased.IsZero() {
 		shown.Erased = v.locale.date(e.Erased.UTC())

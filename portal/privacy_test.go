@@ -117,6 +117,29 @@ func TestChoosing(t *testing.T) {
 	}
 }
 
+// Where nothing would be erased, the page offers nothing and says when it will.
+func TestNothingToErase(t *testing.T) {
+	f := newFake()
+	s, session := newServer(t, f)
+	page := "/m/" + fakeRef + "/privacy"
+	if body := get(s, page, session).Body.String(); !strings.Contains(body, `/privacy/erase"`) {
+		t.Error("what can be erased is not offered")
+	}
+	for _, c := range []struct {
+		first time.Time
+		want  string
+	}{
+		{time.Date(2026, 6, 10, 8, 0, 0, 0, time.UTC), "Some can be once bills are final up to 16 July 2026"},
+		{time.Time{}, "All that can be erased is."},
+	} {
+		f.first = c.first
+		body := get(s, page, session).Body.String()
+		if strings.Contains(body, `/privacy/erase"`) || !strings.Contains(textOf(body), c.want) {
+			t.Errorf("readings from %v on: the page offers to erase them, or does not say %q", c.first, c.want)
+		}
+	}
+}
+
 func TestErasingByForm(t *testing.T) {
 	f := newFake()
 	s, session := newServer(t, f)

@@ -59,8 +59,36 @@ func (c *Consumers) Erasable(ctx context.Context, m wattveil.Meter) (e consumer.
 	if e.Erased, err = c.t.erased(ctx, m); err != nil {
 		return e, err
 	}
+	if e.First, err = c.t.firstReading(ctx, m, e.Erased); err != nil {
+		return e, err
+	}
 	e.Past, err = c.erasures(ctx, m)
 	return e, err
+}
+
+// firstReading is the time of a meter's first reading from a time on; zero if
+// there is none.
+func (t *TTP) firstReading(ctx context.Context, m wattveil.Meter, from time.Time) (time.Time, error) {
+	const part = 31 * secondsPerDay
+	begin := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // no meter is older
+	if from.After(begin) {
+		begin = from
+	}
+	for at, now := begin.Unix(), t.cfg.Now().Unix(); at <= now; at += part {
+		f, err := t.cfg.Readings.Read(ctx, m, at, at+part-1)
+		if err != nil {
+			return time.Time{}, fmt.Errorf("first reading of %v: %w", m, err)
+		}
+		if len(f.Runs) == 0 {
+			continue
+		}
+		first := f.Runs[0].Readings[0].Time
+		for _, run := range f.Runs[1:] {
+			first = min(first, run.Readings[0].Time)
+		}
+		return time.Unix(first, 0), nil
+	}
+	return time.Time{}, nil
 }
 
 // erased is the time before which a meter's readings are erased; zero if none

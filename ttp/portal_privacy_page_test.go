@@ -144,6 +144,8 @@ func TestPortalSharesARange(t *testing.T) {
 	if !strings.HasPrefix(link, "/shared/") {
 		t.Fatalf("the link is %q", link)
 	}
+	b.click("[data-copy]")
+	b.until(`document.querySelector("[data-copy]").textContent === "Copied" || getSelection().toString() === document.querySelector("#new-link").value`)
 	other := browse(t, b.process, b.at)
 	other.open(link)
 	other.until(chartDrawn)
