@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -276,5 +277,35 @@ func BenchmarkInvoice(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// Nothing of the facts and of the footer is cut, whatever the period.
+func TestPDFCutsNoFact(t *testing.T) {
+	v := invoiceOf(t, "month")
+	v.Bill.From, v.Bill.To = "2026-09-15T12:00:00+02:00", "2026-12-29T12:00:00+01:00"
+	v.Bill.Timezone = "Europe/Zurich"
+	v.Bill.Tariff = strings.Repeat("long-name-", 6) + "end"
+	v.Bill.Issuer = strings.Repeat("w", 60) + ".example"
+	for _, tag := range Languages() {
+		l := language(t, tag)
+		s, err := l.sheet(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := l.PDF(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pieces := readPDF(t, out).text
+		text := strings.Join(pieces, "")
+		for _, f := range s.Facts {
+			if !strings.Contains(strings.ReplaceAll(text, " ", ""), strings.ReplaceAll(f[1], " ", "")) {
+				t.Errorf("%s: %s is cut: %q", tag, f[0], f[1])
+			}
+		}
+		if footer := s.Title + " · " + s.Facts[0][1]; !slices.Contains(pieces, footer) {
+			t.Errorf("%s: the footer %q is cut", tag, footer)
+		}
 	}
 }

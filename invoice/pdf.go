@@ -3,6 +3,7 @@ package invoice
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-pdf/fpdf"
@@ -17,7 +18,8 @@ const (
 	bottom    = 297.0 - 22.0
 	lineMM    = 5.0
 	barMM     = 5.6
-	columnsMM = 30.0
+	columnsMM = 28.0
+	pageMM    = 25.0 // for the number of the page
 )
 
 // colour is of ink.
@@ -135,10 +137,10 @@ func (p *paper) room(height float64) bool {
 func (p *paper) footer() {
 	p.SetY(-15)
 	p.ink("", 8, soft)
-	p.text(margin, width/2, "L", p.s.Title+" · "+p.s.Facts[0][1])
+	p.text(margin, width-pageMM, "L", p.s.Title+" · "+p.s.Facts[0][1])
 	// The number of pages takes the place of the longer alias.
-	p.SetX(margin + width/2 + p.GetStringWidth("{nb}") - p.GetStringWidth("1"))
-	p.CellFormat(width/2, lineMM, fmt.Sprintf(p.s.page, p.PageNo()), "", 0, "R", false, 0, "")
+	p.SetX(margin + width - pageMM + p.GetStringWidth("{nb}") - p.GetStringWidth("1"))
+	p.CellFormat(pageMM, lineMM, fmt.Sprintf(p.s.page, p.PageNo()), "", 0, "R", false, 0, "")
 }
 
 // addresses puts the customer where windows of envelopes are.
@@ -184,15 +186,36 @@ func (p *paper) top() {
 	for _, f := range p.s.Facts {
 		p.ink("", 9, soft)
 		p.text(margin, 38, "L", f[0])
-		p.ink("", 9, ink)
 		room := width - 38
 		if p.GetY() < y+19 {
 			room -= box + 4
 		}
-		p.text(margin+38, room, "L", f[1])
-		p.Ln(lineMM)
+		p.fact(margin+38, room, f[1])
 	}
 	p.SetY(max(p.GetY(), y+19) + 6)
+}
+
+// fact writes a text of which nothing may be cut: where it is too long for its
+// line it is smaller, or takes more lines.
+func (p *paper) fact(x, w float64, text string) {
+	text = drawn(text)
+	const size, least = 9.0, 7.0
+	for now := size; now >= least; now -= 0.5 {
+		p.ink("", now, ink)
+		if p.GetStringWidth(text) <= w {
+			p.text(x, w, "L", text)
+			p.Ln(lineMM)
+			return
+		}
+	}
+	p.ink("", size, ink)
+	if slices.ContainsFunc(strings.Fields(text), func(word string) bool { return p.GetStringWidth(word) > w }) {
+		p.ink("", least, ink)
+	}
+	for _, line := range p.SplitText(text, w) {
+		p.text(x, w, "L", strings.TrimSpace(line))
+		p.Ln(lineMM)
+	}
 }
 
 // stops are where the columns of the table begin and how wide they are.
