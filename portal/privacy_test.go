@@ -129,7 +129,7 @@ func TestNothingToErase(t *testing.T) {
 		first time.Time
 		want  string
 	}{
-		{time.Date(2026, 6, 10, 8, 0, 0, 0, time.UTC), "Some can be once bills are final up to 16 July 2026"},
+		{time.Date(2026, 6, 10, 8, 0, 0, 0, time.UTC), "Some can be once bills are final up to 17 July 2026"},
 		{time.Time{}, "All that can be erased is."},
 	} {
 		f.first = c.first
