@@ -164,7 +164,7 @@ func (v *visit) describeErasable(shown *privacyView, e consumer.Erasable, zone *
 	case e.First.Before(e.Until):
 		shown.Until, shown.UntilDate = v.locale.date(e.Until.UTC()), e.Until.UTC().Format(dateForm)
 	default:
-		end := e.First.UTC().Truncate(24 * time.Hour).AddDate(0, 0, 1).Add(aroundBill)
+		end := e.First.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1).Add(aroundBill)
 		shown.Next = v.locale.date(end.Add(24*time.Hour - 1).In(zone)) // bills end at local midnights: the first from then on
 	}
 	if !e.Erased.IsZero() {

@@ -294,6 +294,28 @@ func TestPortalRefusesOtherSums(t *testing.T) {
 	}
 }
 
+// TestPortalExcusesEstimatesAlone: reference days that came after a bill change
+// its estimates, and not what they sum to.
+func TestPortalExcusesEstimatesAlone(t *testing.T) {
+	process := chromium(t)
+	p, m := billed(t)
+	p.disown(m.name)
+	b := browse(t, process, p.serve())
+	b.claim(m.code(1))
+	_, err := p.db.Exec(`UPDATE bills SET secret = ?`, p.seal.Seal(secretContext, make([]byte, 32))) // the root is another
+	must(t, err)
+	found := b.checkBill()
+	rows := eval[string](b, `document.querySelector(".checks").innerText`)
+	if found != "holds" || !strings.Contains(rows, "exactly these readings: not checked: readings have come since") || !strings.Contains(rows, "✓ Energy is the sum") {
+		t.Errorf("other estimates: %s:\n%s", found, rows)
+	}
+	must(t, p.store.Erase(t.Context(), m.name, presently.Add(24*time.Hour).Truncate(24*time.Hour).Unix())) // not by the consumer
+	p.fill(m.name, 5, quarter, month(p, 2), presently, someMissing)
+	if found := b.checkBill(); found != "energy" {
+		t.Errorf("with readings of another home: %s", found)
+	}
+}
+
 // TestLateReadingsExcuseABill: readings that fill a gap of a bill are told as
 // late.
 func TestLateReadingsExcuseABill(t *testing.T) {
