@@ -149,7 +149,7 @@ type openCollector struct {
 	pinned *pinned
 	role   *collector.Collector
 
-	started time.Time
+	started time.Time // when it began to serve; zero if it does not
 }
 
 func (p *party) openCollector(cfg collectorConfig, log *slog.Logger) (_ *openCollector, err error) {
@@ -157,7 +157,7 @@ func (p *party) openCollector(cfg collectorConfig, log *slog.Logger) (_ *openCol
 	if err != nil {
 		return nil, err
 	}
-	o := &openCollector{locked: l, cfg: cfg, started: time.Now()}
+	o := &openCollector{locked: l, cfg: cfg}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, o.close())
@@ -228,6 +228,7 @@ func (o *openCollector) start(s *service, m *monitor.Monitor) error {
 		return errors.Join(err, l.Close())
 	}
 	s.onStop(func(context.Context) error { return o.role.Close() })
+	o.started = time.Now()
 	if err := s.operator(o.Path, api.New(o.api())); err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (p *party) newCollectorStatus() *cobra.Command {
 		Short: "Show how the collector does",
 		Long: `Show how the collector does: what waits in its queue and for how long, how many
 meters may connect and are connected, when the utility last answered a post, and
-until when its certificate is good. Without a server, it is what the folder holds.`,
+until when its certificate is good.` + statusLong,
 		Example: "  wattveil collector status --dir north\n  wattveil collector status --json --dir north",
 		Args:    cobra.NoArgs,
 		RunE: p.ask(p.collectorClient, func(ctx context.Context, c *operator.Client, out io.Writer) error {
@@ -51,31 +51,32 @@ until when its certificate is good. Without a server, it is what the folder hold
 			if asJSON {
 				return printLine(out, s)
 			}
-			return printCollector(out, s, time.Now())
+			return p.printCollector(out, s, time.Now())
 		}),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-func printCollector(out io.Writer, s api.Status, now time.Time) error {
+func (p *party) printCollector(out io.Writer, s api.Status, now time.Time) error {
 	queue := fmt.Sprintf("%d frames, %d bytes", s.Queued, s.QueuedBytes)
 	if s.Oldest != nil {
 		queue += fmt.Sprintf(", the oldest of %v ago", max(now.Sub(*s.Oldest).Round(time.Second), 0))
 	}
+	meters := fmt.Sprintf("%d may connect", s.Roster)
+	if s.Running {
+		meters = fmt.Sprintf("%d connected, %s", s.Connected, meters)
+	}
 	rows := [][]string{
 		{"name", s.Name},
-		{"started", moment(&s.Started)},
 		{"certificate until", moment(&s.CertificateExpires)},
-		{"meters", fmt.Sprintf("%d connected, %d may connect", s.Connected, s.Roster)},
+		{"meters", meters},
 		{"queue", queue},
 		{"quarantine", fmt.Sprintf("%d frames", s.Quarantined)},
+	}
+	did := [][]string{
 		{"held", fmt.Sprintf("%d frames, %d not taken", s.Held, s.NotTaken)},
-		{"last post", moment(s.LastPost)},
-		{"posts", fmt.Sprintf("%d answered, %d not", s.Posts, s.FailedPosts)},
+		{"posts", fmt.Sprintf("%d answered, the last at %s, and %d not,", s.Posts, moment(s.LastPost), s.FailedPosts)},
 	}
-	for _, verdict := range []string{"durable", "later", "rekey", "never"} {
-		rows = append(rows, []string{verdict, fmt.Sprint(s.Verdicts[verdict])})
-	}
-	return printTable(out, rows...)
+	return p.printStatus(out, s.Started, rows, append(did, verdictRows(s.Verdicts)...))
 }

@@ -20,7 +20,7 @@ func TestCollectorStatus(t *testing.T) {
 	w := newWorld(t)
 	u := w.utility("utility-a", nil, w.ttp("ttp-first"))
 	dir, _ := w.collector(u, "north")
-	if s := w.collectorStatus(dir); s.Name != "wattveil://utility-a/collector/north" || s.Queued != 0 || s.Oldest != nil || s.LastPost != nil ||
+	if s := w.collectorStatus(dir); s.Name != "wattveil://utility-a/collector/north" || s.Running || s.Started != nil || s.Queued != 0 || s.Oldest != nil || s.LastPost != nil ||
 		time.Until(s.CertificateExpires) < 80*day {
 		t.Errorf("before it has run: %+v", s)
 	}
@@ -28,9 +28,9 @@ func TestCollectorStatus(t *testing.T) {
 	w.meters(u, "field", 1, nil, []string{"--source", "sim", "--resolution", "1s"})
 	w.wait("it works", func() bool {
 		s := w.collectorStatus(dir)
-		return s.Connected == 1 && s.Roster == 1 && s.Verdicts["durable"] > 3 && s.LastPost != nil && s.FailedPosts == 0
+		return s.Running && s.Started != nil && s.Connected == 1 && s.Roster == 1 && s.Verdicts["durable"] > 3 && s.LastPost != nil && s.FailedPosts == 0
 	})
-	if text := w.do("collector", "status", "--dir", dir); !strings.Contains(text, "1 connected, 1 may connect") {
+	if text := w.do("collector", "status", "--dir", dir); !strings.Contains(text, "1 connected, 1 may connect") || strings.Contains(text, "no server runs") || !strings.Contains(text, " since the start\n") {
 		t.Errorf("for a person:\n%s", text)
 	}
 	s := w.socket(dir)

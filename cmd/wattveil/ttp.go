@@ -71,8 +71,7 @@ func (p *party) openTTP(ctx context.Context, cfg ttpConfig, log *slog.Logger, m 
 		return nil, err
 	}
 	o.api = api.Config{
-		TTP: o.role, Self: l.identity, Started: time.Now(),
-		Contact: p.contact(l, cfg.URL),
+		TTP: o.role, Self: l.identity, Contact: p.contact(l, cfg.URL),
 	}
 	return o, nil
 }
@@ -168,6 +167,7 @@ func (o *openTTP) start(s *service, m *monitor.Monitor) error {
 	if err := o.startPortal(s); err != nil {
 		return err
 	}
+	o.api.Started = time.Now()
 	if err := s.operator(o.Path, api.New(o.api)); err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func (p *party) newTTPStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "status",
 		Short:   "Show how the TTP does",
-		Long:    "Show how the TTP does: its utilities, their meters, and what it has done since it was started.",
+		Long:    "Show how the TTP does: its utilities, their meters, and what it has done since it was started." + statusLong,
 		Example: "  wattveil ttp status --dir ttp",
 		Args:    cobra.NoArgs,
 	}
@@ -203,15 +203,14 @@ func (p *party) newTTPStatus() *cobra.Command {
 			return printLine(out, s)
 		}
 		rows := [][]string{
-			{"name", s.Name}, {"started", moment(&s.Started)}, {"certificate until", moment(&s.CertificateExpires)},
-			{"authority until", moment(&s.AuthorityExpires)},
-			{"root key", s.Root}, {"readings", fmt.Sprint(s.Readings)},
+			{"name", s.Name}, {"certificate until", moment(&s.CertificateExpires)},
+			{"authority until", moment(&s.AuthorityExpires)}, {"root key", s.Root},
+		}
+		did := append([][]string{
+			{"readings", fmt.Sprint(s.Readings)},
 			{"bills", fmt.Sprintf("%d given, %d refused", s.Bills, s.NoBills)},
-		}
-		for _, verdict := range []string{"durable", "later", "rekey", "never"} {
-			rows = append(rows, []string{verdict, fmt.Sprint(s.Verdicts[verdict])})
-		}
-		if err := printTable(out, rows...); err != nil {
+		}, verdictRows(s.Verdicts)...)
+		if err := p.printStatus(out, s.Started, rows, did); err != nil {
 			return err
 		}
 		fmt.Fprintln(out)

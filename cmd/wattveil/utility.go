@@ -94,6 +94,7 @@ func (o *openUtility) start(s *service, m *monitor.Monitor) error {
 		}
 		return nil
 	})
+	o.api.Started = time.Now()
 	if err := s.operator(o.Path, api.New(o.api)); err != nil {
 		return err
 	}
@@ -166,7 +167,7 @@ func (p *party) newUtilityStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "status",
 		Short:   "Show how the utility does",
-		Long:    "Show how the utility does: its TTPs, collectors and meters, and what it has done since it was started.",
+		Long:    "Show how the utility does: its TTPs, collectors and meters, and what it has done since it was started." + statusLong,
 		Example: "  wattveil utility status --dir utility",
 		Args:    cobra.NoArgs,
 		RunE: p.ask(p.utilityClient, func(ctx context.Context, c *operator.Client, out io.Writer) error {
@@ -177,25 +178,20 @@ func (p *party) newUtilityStatus() *cobra.Command {
 			if asJSON {
 				return printLine(out, s)
 			}
-			return printUtility(out, s)
+			return p.printUtility(out, s)
 		}),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-func printUtility(out io.Writer, s api.Status) error {
+func (p *party) printUtility(out io.Writer, s api.Status) error {
 	rows := [][]string{
 		{"name", s.Name},
-		{"started", moment(&s.Started)},
 		{"certificate until", moment(&s.CertificateExpires)},
 		{"authority until", moment(&s.AuthorityExpires)},
 		{"meters", fmt.Sprintf("%d added, %d registered, %d enrolled, %d refused, %d draining, %d ended",
 			s.Meters.Added, s.Meters.Registered, s.Meters.Enrolled, s.Meters.Refused, s.Meters.Draining, s.Meters.Ended)},
-		{"posts", fmt.Sprint(s.Posts)},
-	}
-	for _, verdict := range []string{"durable", "later", "rekey", "never"} {
-		rows = append(rows, []string{verdict, fmt.Sprint(s.Verdicts[verdict])})
 	}
 	for _, t := range s.TTPs {
 		state := "not enrolled"
@@ -207,7 +203,7 @@ func printUtility(out io.Writer, s api.Status) error {
 	for _, c := range s.Collectors {
 		rows = append(rows, []string{"collector", fmt.Sprintf("%s, last post %s", c.Name, moment(c.LastPost))})
 	}
-	return printTable(out, rows...)
+	return p.printStatus(out, s.Started, rows, append([][]string{{"posts", fmt.Sprint(s.Posts)}}, verdictRows(s.Verdicts)...))
 }
 
 func (p *party) newUtilityCollector() *cobra.Command {

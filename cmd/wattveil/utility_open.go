@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/wattveil/wattveil/internal/folder"
 	"github.com/wattveil/wattveil/internal/monitor"
@@ -58,8 +57,7 @@ func (p *party) openUtility(ctx context.Context, cfg utilityConfig, log *slog.Lo
 		return nil, err
 	}
 	o.api = api.Config{
-		Utility: o.role, Peers: o.peers, Self: l.identity, Started: time.Now(),
-		Server: p.contact(l, cfg.URL),
+		Utility: o.role, Peers: o.peers, Self: l.identity, Server: p.contact(l, cfg.URL),
 	}
 	return o, nil
 }

@@ -23,7 +23,7 @@ type Config struct {
 	Collector *collector.Collector
 	Queue     Queue
 	Self      *peer.Identity // of the collector
-	Started   time.Time
+	Started   time.Time      // of the server; zero if none runs
 }
 
 // Queue says more of the collector's queue than the collector asks it.
@@ -40,7 +40,8 @@ const version = "1.0.0"
 // Status is how the collector does.
 type Status struct {
 	Name               string            `json:"name" doc:"wattveil://ORG/collector/NAME"`
-	Started            time.Time         `json:"started"`
+	Running            bool              `json:"running" doc:"false if a command has read the folder, in which no server runs"`
+	Started            *time.Time        `json:"started,omitempty" doc:"the server, if it runs"`
 	CertificateExpires time.Time         `json:"certificate_expires"`
 	FailedRenewals     uint64            `json:"failed_renewals" doc:"of the certificate, since the start"`
 	Queued             int               `json:"queued" doc:"frames that wait for the utility"`
@@ -94,7 +95,7 @@ func (a *api) status(context.Context, *struct{}) (*output[Status], error) {
 	}
 	stats := a.cfg.Collector.Stats()
 	s := Status{
-		Name: a.cfg.Self.Name.String(), Started: a.cfg.Started,
+		Name: a.cfg.Self.Name.String(), Running: !a.cfg.Started.IsZero(), Started: optional(a.cfg.Started),
 		CertificateExpires: a.cfg.Self.Certificate().NotAfter, FailedRenewals: stats.FailedRenewals,
 		Queued: stats.Queued, QueuedBytes: a.cfg.Queue.Bytes(), Oldest: optional(oldest),
 		Roster: stats.Meters, Connected: stats.Connected,

@@ -30,7 +30,7 @@ type Config struct {
 	TTP     *ttp.TTP
 	Contact func() (peer.Contact, error) // of the TTP itself, for its utilities
 	Self    *peer.Identity               // of the TTP's server
-	Started time.Time
+	Started time.Time                    // of the server; zero if none runs
 }
 
 // version is of the API; it rises when an answer loses a member or changes
@@ -42,7 +42,8 @@ const maxBody = 1 << 20
 // Status is how the TTP does.
 type Status struct {
 	Name               string            `json:"name" doc:"wattveil://ORG/ttp"`
-	Started            time.Time         `json:"started"`
+	Running            bool              `json:"running" doc:"false if a command has read the folder, in which no server runs"`
+	Started            *time.Time        `json:"started,omitempty" doc:"the server, if it runs"`
 	CertificateExpires time.Time         `json:"certificate_expires"`
 	AuthorityExpires   time.Time         `json:"authority_expires"`
 	Root               string            `json:"root_fingerprint" doc:"SHA-256 of the root key, which meters pin"`
@@ -143,10 +144,13 @@ func (a *api) status(ctx context.Context, _ *struct{}) (*output[Status], error) 
 	stats := a.cfg.TTP.Stats()
 	root := clpke.RootFingerprint(a.cfg.TTP.RootKey())
 	s := Status{
-		Name: a.cfg.Self.Name.String(), Started: a.cfg.Started, CertificateExpires: a.cfg.Self.Certificate().NotAfter,
+		Name: a.cfg.Self.Name.String(), Running: !a.cfg.Started.IsZero(), CertificateExpires: a.cfg.Self.Certificate().NotAfter,
 		AuthorityExpires: contact.Authorities[0].NotAfter,
 		Root:             hex.EncodeToString(root[:]), Batches: stats.Batches, Readings: stats.Readings, Bills: stats.Bills, NoBills: stats.NoBills,
 		Verdicts: make(map[string]uint64), Refused: make(map[string]int64), Utilities: make([]Utility, len(utilities)),
+	}
+	if s.Running {
+		s.Started = &a.cfg.Started
 	}
 	for v, n := range stats.Verdicts {
 		s.Verdicts[v.String()] = n

@@ -29,8 +29,8 @@ type Config struct {
 	Server  func() (peer.Contact, error) // of the utility itself, for its collectors
 	Peers   Peers                        // where contacts of TTPs are kept
 	Self    *peer.Identity               // of the utility's server
-	Started time.Time
-	Now     func() time.Time // time.Now if nil
+	Started time.Time                    // of the server; zero if none runs
+	Now     func() time.Time             // time.Now if nil
 }
 
 func (c *Config) now() time.Time {

@@ -19,7 +19,8 @@ import (
 // Status is how the utility does.
 type Status struct {
 	Name               string            `json:"name" doc:"wattveil://ORG/utility"`
-	Started            time.Time         `json:"started"`
+	Running            bool              `json:"running" doc:"false if a command has read the folder, in which no server runs"`
+	Started            *time.Time        `json:"started,omitempty" doc:"the server, if it runs"`
 	CertificateExpires time.Time         `json:"certificate_expires"`
 	AuthorityExpires   time.Time         `json:"authority_expires"`
 	Meters             Meters            `json:"meters"`
@@ -93,12 +94,15 @@ func (a *api) status(ctx context.Context, _ *struct{}) (*output[Status], error) 
 	}
 	stats := a.cfg.Utility.Stats()
 	s := Status{
-		Name: a.cfg.Self.Name.String(), Started: a.cfg.Started,
+		Name: a.cfg.Self.Name.String(), Running: !a.cfg.Started.IsZero(),
 		CertificateExpires: a.cfg.Self.Certificate().NotAfter,
 		AuthorityExpires:   server.Authorities[0].NotAfter,
 		Meters:             Meters(counts), Posts: stats.Posts,
 		Verdicts: make(map[string]uint64), Refused: make(map[string]int64),
 		Collectors: a.collectors(),
+	}
+	if s.Running {
+		s.Started = &a.cfg.Started
 	}
 	for v, n := range stats.Verdicts {
 		s.Verdicts[v.String()] = n
