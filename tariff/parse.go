@@ -22,21 +22,34 @@ const (
 // lists every problem found with its path. What Parse accepts need not be
 // canonical: [Tariff.MarshalJSON] writes the canonical form.
 func Parse(data []byte) (*Tariff, error) {
-	doc, err := decode(data)
-	if err != nil {
-		return nil, err
-	}
-	return New(doc)
-}
-
-func decode(data []byte) (Document, error) {
-	r := reader{problems{what: "tariff"}}
+	r := reader{problems: problems{what: "tariff"}}
 	raw, ok := r.text(data, maxSize)
 	if !ok {
-		return Document{}, r.err()
+		return nil, r.err()
 	}
 	doc := r.document(raw)
-	return doc, r.err()
+	if len(r.list) == 0 {
+		return New(doc)
+	}
+	if !r.unread {
+		r.check(doc)
+	}
+	return nil, r.err()
+}
+
+// check adds what is wrong with what has been read, but for what follows from
+// the problems before.
+func (r *reader) check(doc Document) {
+	var found *Error
+	if _, err := New(doc); !errors.As(err, &found) {
+		return
+	}
+	before := r.list
+	for _, p := range found.Problems {
+		if !slices.ContainsFunc(before, func(b Problem) bool { return within(p.Path, b.Path) || within(b.Path, p.Path) }) {
+			r.add(p.Path, p.Reason, p.Fix)
+		}
+	}
 }
 
 // syntax says where JSON is broken.
@@ -54,6 +67,7 @@ func syntax(data []byte, err error) string {
 // collects what does not fit.
 type reader struct {
 	problems
+	unread bool // a list or an object is not there, so that names in others may mean nothing
 }
 
 // text checks that a whole text is JSON of at most limit bytes.
@@ -108,6 +122,7 @@ func (r *reader) whole(path string, raw json.RawMessage) int {
 // array reads a list of at most limit elements.
 func (r *reader) array(path string, raw json.RawMessage, limit int) []json.RawMessage {
 	if kind := kindOf(raw); kind != "a list" {
+		r.unread = true
 		r.add(path, "is "+kind, "want a list")
 		return nil
 	}
@@ -116,6 +131,7 @@ func (r *reader) array(path string, raw json.RawMessage, limit int) []json.RawMe
 		r.add(path, "is not a list: "+err.Error(), "")
 	}
 	if len(list) > limit {
+		r.unread = true
 		r.add(path, fmt.Sprintf("has %d elements", len(list)), fmt.Sprintf("at most %d are allowed", limit))
 		return nil
 	}
@@ -128,7 +144,7 @@ func (r *reader) object(path string, raw json.RawMessage) *object {
 	o := &object{r: r, path: path, members: map[string]json.RawMessage{}}
 	if kind := kindOf(raw); kind != "an object" {
 		r.add(path, "is "+kind, "want an object")
-		o.broken = true
+		o.broken, r.unread = true, true
 		return o
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))

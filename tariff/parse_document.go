@@ -36,6 +36,8 @@ func (r *reader) document(raw json.RawMessage) Document {
 	}
 	if raw, ok := m.take("energy", required); ok {
 		d.Energy = r.energy(m.at("energy"), raw)
+	} else {
+		r.unread = true
 	}
 	if raw, ok := m.take("standing", optional); ok {
 		day, month := r.dayOrMonth(m.at("standing"), raw)
@@ -98,6 +100,8 @@ func (r *reader) energy(path string, raw json.RawMessage) Energy {
 	e := Energy{Default: m.text("default", required)}
 	if raw, ok := m.take("bands", required); ok {
 		e.Bands = r.bands(m.at("bands"), raw)
+	} else {
+		r.unread = true
 	}
 	if raw, ok := m.take("windows", optional); ok {
 		for i, raw := range r.array(m.at("windows"), raw, maxWindows) {

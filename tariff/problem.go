@@ -27,8 +27,8 @@ func (p Problem) String() string {
 	return s
 }
 
-// Error says why a tariff or a price series is refused: every problem found, at most 20, in the
-// order of the text. It holds no secret and is meant for the tariff's author.
+// Error says why a tariff or a price series is refused: every problem found, at most 20, first
+// those of the text and then those of what it says. It holds no secret and is meant for the tariff's author.
 type Error struct {
 	Problems []Problem
 	what     string
@@ -77,6 +77,12 @@ func join(path, name string) string {
 		return name
 	}
 	return path + "." + name
+}
+
+// within tells whether a path is another one or leads further from there.
+func within(path, top string) bool {
+	rest, ok := strings.CutPrefix(path, top)
+	return ok && (rest == "" || top == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 // index appends an element's place to a path.

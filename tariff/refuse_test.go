@@ -119,6 +119,16 @@ func TestParseRefusesText(t *testing.T) {
 
 func TestParseListsEveryProblem(t *testing.T) {
 	text := strings.NewReplacer(`"CHF"`, `"CHX"`, `"0.30"`, `"-1"`, `"band":"peak"`, `"band":"peek"`).Replace(tou)
+	listed(t, text, "currency energy.windows[0].band standing.per_day")
+	// A member that is not known hides nothing of the others.
+	listed(t, strings.NewReplacer(`"standing"`, `"standng"`, `"0.2860"`, `"0,2860"`).Replace(tou), "standng energy.bands.peak.import")
+	// Without bands no name of one can be judged.
+	listed(t, strings.NewReplacer(`"bands"`, `"bnds"`, `"8.1"`, `"x"`).Replace(tou), "energy.bands energy.bnds")
+}
+
+// listed checks at which paths a text has problems.
+func listed(t *testing.T, text, want string) {
+	t.Helper()
 	_, err := tariff.Parse([]byte(text))
 	var refusal *tariff.Error
 	if !errors.As(err, &refusal) {
@@ -128,7 +138,7 @@ func TestParseListsEveryProblem(t *testing.T) {
 	for _, p := range refusal.Problems {
 		paths = append(paths, p.Path)
 	}
-	if got, want := strings.Join(paths, " "), "currency energy.windows[0].band standing.per_day"; got != want {
+	if got := strings.Join(paths, " "); got != want {
 		t.Errorf("problems at %q, want %q", got, want)
 	}
 }

@@ -50,7 +50,7 @@ type periodDigest struct {
 // ParseSeries reads a part of a price series in JSON. It is as strict as
 // [Parse]; a refusal is an [*Error].
 func ParseSeries(data []byte) (*Series, error) {
-	r := reader{problems{what: "price series"}}
+	r := reader{problems: problems{what: "price series"}}
 	raw, ok := r.text(data, maxSeriesSize)
 	if !ok {
 		return nil, r.err()

@@ -42,6 +42,9 @@ func Import(data []byte, o Options) (*tariff.Tariff, error) {
 	if err != nil {
 		return nil, fmt.Errorf("urdb: %w", err)
 	}
+	if err := isRate(fields); err != nil {
+		return nil, fmt.Errorf("urdb: %w", err)
+	}
 	im := importer{fields: fields, taken: map[string]bool{}}
 	if err := im.run(o); err != nil {
 		return nil, fmt.Errorf("urdb: %w", err)
@@ -71,6 +74,16 @@ func parse(data []byte) (map[string]json.RawMessage, error) {
 		return nil, fmt.Errorf("items: holds %d rates: give a file with one", len(items))
 	}
 	return items[0], nil
+}
+
+// isRate refuses an object that has none of the fields that make a rate: it is
+// something else, which would become a tariff that charges nothing.
+func isRate(fields map[string]json.RawMessage) error {
+	priced := []string{"energyratestructure", "demandratestructure", "flatdemandstructure", "fixedchargefirstmeter", "fixedmonthlycharge", "mincharge", "minmonthlycharge", "annualmincharge"}
+	if slices.ContainsFunc(priced, func(name string) bool { return len(fields[name]) > 0 }) {
+		return nil
+	}
+	return fmt.Errorf("this is no rate of the database: it has none of %s; give one in the JSON form of its API", strings.Join(priced, ", "))
 }
 
 // An importer builds a document and remembers which fields it has used.

@@ -258,6 +258,11 @@ func TestImportRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, c.reason)
 		}
 	}
+	for _, text := range []string{`{}`, `{"items":[{}]}`, `{"id":"free","currency":"CHF","energy":{}}`} {
+		if _, err := urdb.Import([]byte(text), urdb.Options{Zone: "UTC"}); err == nil || !strings.Contains(err.Error(), "no rate of the database: it has none of energyratestructure") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
 	if _, err := urdb.Import([]byte(example()), urdb.Options{Zone: "Chicago"}); err == nil {
 		t.Error("a zone that does not exist is accepted")
 	}
