@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/wattveil/wattveil/bill"
 	"github.com/wattveil/wattveil/transparency"
@@ -67,6 +68,44 @@ func (u *Utility) refreshBillKeys(ctx context.Context, t *trustee) (wire.BillKey
 		return told, keys, fmt.Errorf("keep bill keys of TTP %s: %w", t.org, err)
 	}
 	return told, keys, nil
+}
+
+// freshWithin is how long a TTP may take to tell its bill keys to somebody who
+// can do with those of before.
+const freshWithin = 5 * time.Second
+
+// FreshBillKeys asks a TTP for the keys under which its bills verify. If it does
+// not give them in a few seconds, they are those that are kept, and stale says
+// why. A set that lacks a key of before is an error.
+func (u *Utility) FreshBillKeys(ctx context.Context, ttp string) (keys bill.KeySet, stale, err error) {
+	t, err := u.trustee(ttp)
+	if err != nil {
+		return keys, nil, err
+	}
+	if keys, err = u.billKeys(ctx, t); err != nil {
+		return keys, nil, err
+	}
+	asking, cancel := context.WithTimeout(ctx, freshWithin)
+	defer cancel()
+	fresh, err := u.takeBillKeys(asking, t)
+	switch {
+	case err == nil:
+		return fresh, nil, nil
+	case errors.Is(err, wire.Rebound), ctx.Err() != nil:
+		return keys, nil, err
+	}
+	return keys, err, nil
+}
+
+// takeBillKeys refreshes the keys when no run begins meanwhile.
+func (u *Utility) takeBillKeys(ctx context.Context, t *trustee) (bill.KeySet, error) {
+	release, err := t.take(ctx)
+	if err != nil {
+		return bill.KeySet{}, err
+	}
+	defer release()
+	_, keys, err := u.refreshBillKeys(ctx, t)
+	return keys, err
 }
 
 // openWitness opens this utility's eye on a TTP's log.

@@ -345,6 +345,33 @@ func TestBillKeysOnlyGrow(t *testing.T) {
 	}
 }
 
+// The keys are fresh if the TTP tells them, and else those of before.
+func TestFreshBillKeys(t *testing.T) {
+	r, _ := billing(t, 1)
+	next, err := bill.GenerateSigningKey()
+	must(t, err)
+	r.ttp.set(func(f *fakeTTP) { f.nextBillKey = next })
+	fresh := func(want int) (stale error) {
+		t.Helper()
+		keys, stale, err := r.FreshBillKeys(t.Context(), "")
+		if must(t, err); len(keys.IDs()) != want {
+			t.Errorf("%d keys, want %d", len(keys.IDs()), want)
+		}
+		return stale
+	}
+	if stale := fresh(2); stale != nil {
+		t.Errorf("a TTP that answers: %v", stale)
+	}
+	r.ttp.set(func(f *fakeTTP) { f.fail = wire.Unavailable })
+	if stale := fresh(2); !errors.Is(stale, wire.Unavailable) {
+		t.Errorf("a TTP that is away: %v", stale)
+	}
+	r.ttp.set(func(f *fakeTTP) { f.fail, f.nextBillKey = nil, nil })
+	if _, _, err := r.FreshBillKeys(t.Context(), ""); !errors.Is(err, wire.Rebound) {
+		t.Errorf("a key that is gone: %v", err)
+	}
+}
+
 // Refusals of the gate come with their rule, and what ends is told to the TTP.
 func TestGateRefusals(t *testing.T) {
 	r, meters := billing(t, 1)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
@@ -288,13 +289,14 @@ func (m *smart) m3(epoch wattveil.Epoch) []byte {
 
 // fakeTTP answers as a TTP would, but for what the test sets.
 type fakeTTP struct {
-	t       testing.TB
-	user    *clpke.UserKey
-	root    *ecdsa.PrivateKey
-	billKey *bill.SigningKey
-	log     *transparency.Log
-	logDir  string
-	index   map[transparency.Entry]uint64 // of what is in it
+	t           testing.TB
+	user        *clpke.UserKey
+	root        *ecdsa.PrivateKey
+	billKey     *bill.SigningKey
+	nextBillKey *bill.SigningKey // published too, if it is not nil
+	log         *transparency.Log
+	logDir      string
+	index       map[transparency.Entry]uint64 // of what is in it
 
 	mu       sync.Mutex
 	calls    []call
@@ -341,7 +343,11 @@ func openBillLog(t testing.TB, dir string) *transparency.Log {
 }
 
 func (f *fakeTTP) answerBillKeys() ([]byte, error) {
-	keys, err := bill.NewKeySet(f.billKey.Public())
+	published := []ed25519.PublicKey{f.billKey.Public()}
+	if f.nextBillKey != nil {
+		published = append(published, f.nextBillKey.Public())
+	}
+	keys, err := bill.NewKeySet(published...)
 	if err != nil {
 		return nil, err
 	}

@@ -69,8 +69,9 @@ type BillList struct {
 
 // Keys are the public keys of a TTP's bills and of its bill log.
 type Keys struct {
-	JWKS json.RawMessage `json:"jwks"`
-	Log  *LogKeys        `json:"log,omitempty" doc:"once the TTP has told it"`
+	JWKS  json.RawMessage `json:"jwks"`
+	Log   *LogKeys        `json:"log,omitempty" doc:"once the TTP has told it"`
+	Stale string          `json:"stale,omitempty" doc:"why the TTP gave none now, so that these are those of before"`
 }
 
 // LogKeys are the keys of a bill log.
@@ -366,7 +367,7 @@ func (a *api) listBills(ctx context.Context, in *struct {
 func (a *api) billKeys(ctx context.Context, in *struct {
 	TTP string `query:"ttp" doc:"organisation; may be left out where there is one only"`
 }) (*output[Keys], error) {
-	keys, err := a.cfg.Utility.BillKeys(ctx, in.TTP)
+	keys, stale, err := a.cfg.Utility.FreshBillKeys(ctx, in.TTP)
 	if err != nil {
 		return nil, refused(err)
 	}
@@ -374,13 +375,18 @@ func (a *api) billKeys(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, refused(err)
 	}
+	out := Keys{JWKS: set}
+	if stale != nil {
+		out.Stale = stale.Error()
+	}
 	log, err := a.cfg.Utility.LogKeys(ctx, in.TTP)
 	switch {
 	case errors.Is(err, wire.Unavailable):
-		return answer(Keys{JWKS: set}), nil
+		return answer(out), nil
 	case err != nil:
 		return nil, refused(err)
 	}
 	own := LogKeys(log)
-	return answer(Keys{set, &own}), nil
+	out.Log = &own
+	return answer(out), nil
 }
