@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -52,7 +55,12 @@ func ParseSettings(data []byte) (Settings, error) {
 	if err := json.Unmarshal(data, &members); err != nil || members == nil {
 		return Settings{}, fmt.Errorf("gate: settings are not a JSON object (%v); write {} for the defaults", err)
 	}
-	for name, raw := range members {
+	known := settingNames()
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if !slices.Contains(known, name) {
+			return Settings{}, fmt.Errorf("gate: there is no setting %.40q; there are %s", name, strings.Join(known, ", "))
+		}
+		raw := members[name]
 		if text := string(raw); text == "0" || text == "null" {
 			return Settings{}, fmt.Errorf("gate: setting %s is %s; leave it out for the default", name, text)
 		}
@@ -72,6 +80,16 @@ func ParseSettings(data []byte) (Settings, error) {
 	s := Settings(text.plainSettings)
 	s.Window = time.Duration(text.WindowSeconds) * time.Second
 	return s.filled()
+}
+
+// settingNames are the members of settings, sorted.
+func settingNames() []string {
+	text, err := json.Marshal(settingsText{})
+	members := make(map[string]json.RawMessage)
+	if err := errors.Join(err, json.Unmarshal(text, &members)); err != nil {
+		panic(err) // numbers and a truth value
+	}
+	return slices.Sorted(maps.Keys(members))
 }
 
 // MarshalJSON writes what [ParseSettings] reads.
@@ -127,17 +145,17 @@ func (s Settings) filled() (Settings, error) {
 		name            string
 		value, min, max int64
 	}{
-		{"BillsPerYear", int64(s.BillsPerYear), 1, 400},
-		{"ShortPerYear", int64(s.ShortPerYear), 1, 400},
-		{"MinDays", int64(s.MinDays), 1, 366},
-		{"Quantities", int64(s.Quantities), 1, maxQuantities},
-		{"RevealNum", s.RevealNum, 1, 1000},
-		{"RevealDen", s.RevealDen, s.RevealNum, 1000},
+		{"bills_per_year", int64(s.BillsPerYear), 1, 400},
+		{"short_per_year", int64(s.ShortPerYear), 1, 400},
+		{"min_days", int64(s.MinDays), 1, 366},
+		{"quantities", int64(s.Quantities), 1, maxQuantities},
+		{"reveal_num", s.RevealNum, 1, 1000},
+		{"reveal_den", s.RevealDen, s.RevealNum, 1000},
 		{"Window", int64(s.Window), int64(time.Second), int64(24 * time.Hour)},
-		{"CorrectionAfter", int64(s.CorrectionAfter), 1, 366},
-		{"CorrectableFor", int64(s.CorrectableFor), int64(s.CorrectionAfter), 4000},
-		{"DemandPerMonth", int64(s.DemandPerMonth), 1, 100},
-		{"PriceLimit", s.PriceLimit, 1, 1_000_000},
+		{"correction_after", int64(s.CorrectionAfter), 1, 366},
+		{"correctable_for", int64(s.CorrectableFor), int64(s.CorrectionAfter), 4000},
+		{"demand_per_month", int64(s.DemandPerMonth), 1, 100},
+		{"price_limit_minor", s.PriceLimit, 1, 1_000_000},
 	} {
 		if c.value < c.min || c.value > c.max {
 			return s, fmt.Errorf("gate: setting %s is %d, want %d to %d", c.name, c.value, c.min, c.max)

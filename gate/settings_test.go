@@ -53,7 +53,7 @@ func TestSettingsRefused(t *testing.T) {
 		`{"min_days":null}`:        "min_days is null",
 		`{"min_day":1}`:            "min_day",
 		`{"min_days":"1"}`:         "min_days",
-		`{"min_days":400}`:         "MinDays is 400",
+		`{"min_days":400}`:         "min_days is 400",
 		`{"window_seconds":90000}`: "window_seconds is 90000",
 		`{"window_seconds":-1}`:    "window_seconds is -1",
 		`{}{}`:                     "not a JSON object",

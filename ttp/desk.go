@@ -103,7 +103,7 @@ func (t *TTP) SetGate(ctx context.Context, org string, s gate.Settings) error {
 		return fmt.Errorf("gate of utility %s: %w", org, err)
 	}
 	if n, err := done.RowsAffected(); err != nil || n == 0 {
-		return fmt.Errorf("%w: there is no utility %q", wire.Unknown, org)
+		return t.noUtility(ctx, org)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -115,7 +115,7 @@ func (t *TTP) SetGate(ctx context.Context, org string, s gate.Settings) error {
 func (t *TTP) Gate(ctx context.Context, org string) (gate.Settings, error) {
 	uc := t.NumberOf(org)
 	if uc == 0 {
-		return gate.Settings{}, fmt.Errorf("%w: there is no utility %q", wire.Unknown, org)
+		return gate.Settings{}, t.noUtility(ctx, org)
 	}
 	d, err := t.desk(ctx, uc)
 	if err != nil {

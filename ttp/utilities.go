@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/clpke"
@@ -82,7 +83,7 @@ func (t *TTP) RemoveUtility(ctx context.Context, org string) error {
 		return fmt.Errorf("remove utility %s: %w", org, err)
 	}
 	if n, err := done.RowsAffected(); err != nil || n == 0 {
-		return fmt.Errorf("%w: there is no utility %q", wire.Unknown, org)
+		return t.noUtility(ctx, org)
 	}
 	t.trust.Revoke(org, peer.RoleUtility)
 	t.trust.Revoke(org, peer.RoleKGC)
@@ -144,6 +145,26 @@ func (t *TTP) utilities(ctx context.Context) (list []Utility, err error) {
 		list = append(list, u)
 	}
 	return list, rows.Err()
+}
+
+// noUtility says which utilities there are instead of one that there is not, if
+// they are few.
+func (t *TTP) noUtility(ctx context.Context, org string) error {
+	const few = 8
+	list, err := t.utilities(ctx)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, u := range list {
+		if !u.Removed {
+			names = append(names, u.Org)
+		}
+	}
+	if len(names) == 0 || len(names) > few {
+		return fmt.Errorf("%w: there is no utility %q", wire.Unknown, org)
+	}
+	return fmt.Errorf("%w: there is no utility %q; there are %s", wire.Unknown, org, strings.Join(names, ", "))
 }
 
 // Utilities lists the utilities by number, removed ones too.

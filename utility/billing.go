@@ -331,9 +331,16 @@ func (u *Utility) handBack(ctx context.Context, run *billRun, cosigned string) {
 
 // refusal is why a TTP made no bill, with the gate's rule in words, and what
 // can be done.
-func refusal(a *wire.BillAnswer) error {
+func (r *billRun) refusal(a *wire.BillAnswer) error {
 	if a.Rule != "" {
-		return fmt.Errorf("%w: rule %.40s: %w", a.Class, a.Rule, gate.Rule(a.Rule))
+		err := fmt.Errorf("%w: rule %.40s: %w", a.Class, a.Rule, gate.Rule(a.Rule))
+		switch gate.Rule(a.Rule) {
+		case gate.Short:
+			return fmt.Errorf("%w: bill at least 7 days at once, or the min_days that the TTP has set, or say with --ends that the tariff or the tenancy ends", err)
+		case gate.NotOver:
+			return fmt.Errorf("%w: ask again from %s on", err, r.local(r.request.To))
+		}
+		return err
 	}
 	switch a.Class {
 	case wire.Unknown:

@@ -173,6 +173,10 @@ func TestBadBills(t *testing.T) {
 
 // A bill that was not made says why, and what can be done.
 func TestRefusal(t *testing.T) {
+	terms, err := tariff.Parse([]byte(flat))
+	must(t, err)
+	run := &billRun{terms: terms}
+	run.request.To = billTo
 	for _, tt := range []struct {
 		class wire.Class
 		rule  gate.Rule
@@ -180,13 +184,14 @@ func TestRefusal(t *testing.T) {
 	}{
 		{wire.Unknown, "", "unknown: the TTP has no such meter: "},
 		{wire.Incomplete, "", "incomplete: the TTP lacks readings at the start or the end of the period, "},
-		{wire.Incomplete, gate.NotOver, "incomplete: rule not-over: "},
+		{wire.Incomplete, gate.NotOver, "incomplete: rule not-over: the period is not over: ask again from " + run.local(billTo) + " on"},
+		{wire.Gated, gate.Short, "gate: rule short: the period is too short, and neither the first nor the last of a tenancy or tariff: bill at least 7 days at once, or the min_days that the TTP has set, or say with --ends "},
 		{wire.NoTariff, "", "no-tariff: the tariff is not valid in the whole period"},
 		{wire.NoPrice, "", "no-price: a price series of the tariff does not cover the period: "},
 		{wire.Gated, gate.Overlap, "gate: rule overlap: "},
 		{wire.Retired, "", "retired"},
 	} {
-		err := refusal(&wire.BillAnswer{Class: tt.class, Rule: string(tt.rule)})
+		err := run.refusal(&wire.BillAnswer{Class: tt.class, Rule: string(tt.rule)})
 		if !strings.HasPrefix(err.Error(), tt.want) || !errors.Is(err, tt.class) {
 			t.Errorf("%s %s: %q, want %q", tt.class, tt.rule, err, tt.want)
 		}

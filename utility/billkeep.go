@@ -11,6 +11,7 @@ import (
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/bill"
+	"github.com/wattveil/wattveil/gate"
 	"github.com/wattveil/wattveil/internal/registry"
 	"github.com/wattveil/wattveil/transparency"
 	"github.com/wattveil/wattveil/wire"
@@ -74,6 +75,11 @@ func (u *Utility) keepBills(ctx context.Context, run *billRun, meters []wattveil
 		return nil, fmt.Errorf("keep bills: %w", err)
 	}
 	for i := range out {
+		if out[i].Rule == string(gate.Overlap) {
+			if out[i].Err, err = u.nameOverlap(ctx, run, meters[i], out[i].Err); err != nil {
+				return nil, err
+			}
+		}
 		if out[i].Err != nil {
 			out[i].Err = fmt.Errorf("bill of %v: %w", out[i].Pseudonym, out[i].Err)
 		}
@@ -81,10 +87,31 @@ func (u *Utility) keepBills(ctx context.Context, run *billRun, meters []wattveil
 	return out, nil
 }
 
+// nameOverlap adds to a refusal which kept bill tells of part of the period.
+func (u *Utility) nameOverlap(ctx context.Context, run *billRun, p wattveil.Pseudonym, refused error) (error, error) {
+	var tariffID string
+	var from, to int64
+	found, err := registry.Find(u.db.QueryRowContext(ctx, `
+		SELECT tariff, from_second, to_second FROM bills WHERE an_id = ? AND from_second < ? AND to_second > ?
+		ORDER BY from_second LIMIT 1`, int64(p), run.request.To.Unix(), run.request.From.Unix()), &tariffID, &from, &to)
+	if err != nil {
+		return nil, fmt.Errorf("find the bill of %v that overlaps: %w", p, err)
+	}
+	if !found {
+		return refused, nil
+	}
+	return fmt.Errorf("%w: the kept bill by tariff %s from %s to %s", refused, tariffID, run.local(time.Unix(from, 0)), run.local(time.Unix(to, 0))), nil
+}
+
+// local is a time by the clock of the tariff.
+func (r *billRun) local(t time.Time) string {
+	return t.In(r.terms.Zone()).Format(time.RFC3339)
+}
+
 // verify checks a bill as anyone would, and that it is the one asked for.
 func (r *billRun) verify(p wattveil.Pseudonym, a *wire.BillAnswer, checkpoint logged) (made, correction *offered, err error) {
 	if a.Class != "" {
-		return nil, nil, refusal(a)
+		return nil, nil, r.refusal(a)
 	}
 	made = &offered{pseudonym: p, tariff: r.request.Tariff, from: r.request.From, to: r.request.To, LoggedBill: a.LoggedBill}
 	if err := r.check(made, checkpoint); err != nil {

@@ -390,6 +390,26 @@ func TestGateRefusals(t *testing.T) {
 	}
 }
 
+// A bill that another one stands in the way of is told of that one, if it is kept.
+func TestOverlapNamesTheBill(t *testing.T) {
+	r, meters := billing(t, 1)
+	_, err := r.run(meters...)
+	must(t, err)
+	r.ttp.set(func(f *fakeTTP) {
+		f.bills = func(in wire.BillsRequest) wire.BillsAnswer {
+			return wire.BillsAnswer{Bills: []wire.BillAnswer{{Meter: in.Meters[0], Class: wire.Gated, Rule: "overlap"}}}
+		}
+	})
+	got, err := r.RunBills(t.Context(), meters, "flat", billFrom, billTo.AddDate(0, 0, 1))
+	must(t, err)
+	zone, err := time.LoadLocation("Europe/Zurich")
+	must(t, err)
+	want := "may: the kept bill by tariff flat from " + billFrom.In(zone).Format(time.RFC3339) + " to " + billTo.In(zone).Format(time.RFC3339)
+	if !errors.Is(got[0].Err, wire.Gated) || !strings.HasSuffix(got[0].Err.Error(), want) {
+		t.Errorf("%v, want ... %s", got[0].Err, want)
+	}
+}
+
 // A correction is kept beside the bill that it replaces, and only then.
 func TestCorrections(t *testing.T) {
 	r, meters := billing(t, 1)

@@ -76,10 +76,20 @@ of 40 days in a data folder, so that none is lost while something is away.
 
 The utility provisions a meter with a record (wattveil utility meter add). The
 other commands look at a running meter from the same machine.`,
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			like := ""
+			if names := cmd.SuggestionsFor(args[0]); len(names) > 0 {
+				like = "; did you mean " + strings.Join(names, " or ") + "?"
+			}
+			return fmt.Errorf("unknown command %q for %q%s; see %s --help", args[0], cmd.CommandPath(), like, cmd.CommandPath())
+		},
+		SuggestionsMinimumDistance: 2,
+		SilenceUsage:               true,
+		SilenceErrors:              true,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(newRun(), newStatus(), newClaim(), newExport())
 	return root

@@ -106,7 +106,21 @@ func group(use, short string) *cobra.Command {
 	return &cobra.Command{
 		Use:   use,
 		Short: short,
-		Args:  cobra.NoArgs,
+		Args:  noSuch,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		// Commands that differ in so many letters are suggested.
+		SuggestionsMinimumDistance: 2,
 	}
+}
+
+// noSuch refuses what a group has no command for, and names those like it.
+func noSuch(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	like := ""
+	if names := cmd.SuggestionsFor(args[0]); len(names) > 0 {
+		like = "; did you mean " + strings.Join(names, " or ") + "?"
+	}
+	return fmt.Errorf("unknown command %q for %q%s; see %s --help", args[0], cmd.CommandPath(), like, cmd.CommandPath())
 }
