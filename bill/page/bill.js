@@ -21,6 +21,7 @@ export async function openBill(jws, keys) {
 
 // split takes a compact JWS apart.
 function split(jws) {
+  if (jws.startsWith("%PDF-")) refuse("jws", "jwsPDF");
   const size = utf8(jws).length;
   if (size > maxSize) refuse("jws", "jwsSize", { size, most: maxSize });
   const parts = jws.split(".");

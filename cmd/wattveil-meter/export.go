@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -96,7 +97,16 @@ func (e *export) meter(args []string) (string, error) {
 	case 1:
 		return entries[0].Name(), nil
 	default:
-		return "", fmt.Errorf("%s holds %d meters: name one", e.data, len(entries))
+		const few = 3
+		var names []string
+		for _, entry := range entries[:min(few, len(entries))] {
+			names = append(names, entry.Name())
+		}
+		more := ""
+		if len(entries) > few {
+			more = fmt.Sprintf(" and others, which are the folders in %s", filepath.Join(e.data, metersFolder))
+		}
+		return "", fmt.Errorf("%s holds %d meters: name one of %s%s", e.data, len(entries), strings.Join(names, ", "), more)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -214,6 +215,9 @@ func readShown(stdin io.Reader, file string, keys bill.KeySet) (shownBill, error
 	data, err := readInput(stdin, file)
 	if err != nil {
 		return s, fmt.Errorf("read bill: %w", err)
+	}
+	if bytes.HasPrefix(data, []byte("%PDF-")) {
+		return s, fmt.Errorf("%s: this is a PDF; the signed bill is a file in it, bill.json: take it out with pdfdetach -saveall, or take the bill's file from the portal", file)
 	}
 	if bill.IsDocument(data) {
 		d, err := bill.ParseDocument(data)

@@ -7,6 +7,7 @@ import (
 	"html"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,6 +50,17 @@ func (r *billingRig) shows() {
 	}
 	if text, code := r.try("utility", "bill", "show", id, "--period", "2018-10", "--dir", "utility"); code != 1 || text != "wattveil: no bill of meter "+id+" is kept for that\n" {
 		r.Errorf("show of a month without a bill: exit code %d, %s", code, text)
+	}
+	table := r.do("utility", "bill", "list", "--period", "2018-11", "--dir", "utility")
+	var meters []string
+	for _, line := range strings.Split(strings.TrimSpace(table), "\n")[1:] {
+		meters = append(meters, strings.Fields(line)[0])
+		if !strings.Contains(line, "2018-11-01T00:00:00+01:00  2018-11-08T00:00:00+01:00") {
+			r.Errorf("the list has other times than the bill: %s", line)
+		}
+	}
+	if len(meters) < 2 || !slices.IsSorted(meters) {
+		r.Errorf("the list is not by meter:\n%s", table)
 	}
 	var shown api.MeterBill
 	rigMust(r, json.Unmarshal([]byte(r.do("utility", "bill", "show", id, "--json", "--dir", "utility")), &shown))

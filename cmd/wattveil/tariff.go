@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -109,6 +110,13 @@ func outcomeOf(data []byte) tariffOutcome {
 		return seriesOutcome(data)
 	}
 	o := tariffOutcome{Kind: "tariff"}
+	if isCSV(data) {
+		o.Problems = []tariffProblem{{
+			Reason: "is no JSON, and looks like CSV",
+			Fix:    "make a price series of prices with wattveil tariff import-series; price readings with wattveil tariff price --readings",
+		}}
+		return o
+	}
 	t, err := tariff.Parse(data)
 	if err != nil {
 		o.Problems = refusalOf(err)
@@ -147,6 +155,12 @@ func outcomeOf(data []byte) tariffOutcome {
 		o.summary = append(o.summary, [2]string{"Minimum", feeText(fee)})
 	}
 	return o
+}
+
+// isCSV tells whether a text that is not JSON begins with a line of columns.
+func isCSV(data []byte) bool {
+	line, _, _ := bytes.Cut(bytes.TrimLeft(data, "\ufeff \t\r\n"), []byte("\n"))
+	return !json.Valid(data) && len(line) > 0 && line[0] != '{' && line[0] != '[' && bytes.ContainsAny(line, ",;\t")
 }
 
 func seriesOutcome(data []byte) tariffOutcome {

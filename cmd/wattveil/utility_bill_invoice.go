@@ -63,7 +63,7 @@ utility's own name and address.
 
 The exit code is 0 if every bill has its invoices, 3 if some kept bills are not
 valid and were left out, and 1 if something else failed.`,
-		Example: `  wattveil utility bill invoice --period 2018-11 --out invoices --lang de-CH --customers customers.csv --sender letterhead.txt --dir utility
+		Example: `  wattveil utility bill invoice --period 2018-11 --out invoices --lang de-CH --customers customers.csv --sender letterhead.txt --url https://portal.example/check --dir utility
   wattveil utility bill invoice --meters moved-out.txt --out invoices --format pdf,html --url https://portal.example/check --dir utility`,
 		Args: cobra.NoArgs,
 	}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,7 +30,7 @@ func (q *billQuery) values() (url.Values, error) {
 	}
 	if q.meter != "" {
 		if _, err := wattveil.ParseMeterID(q.meter); err != nil {
-			return nil, fmt.Errorf("--meter: %w", err)
+			return nil, misusef("--meter: %v", err)
 		}
 		v.Set("meter", q.meter)
 	}
@@ -92,9 +94,11 @@ func (p *party) newBillList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the bills that are kept",
-		Long: `List the bills that are kept, by the start of their period. --period chooses
-those whose period begins in it, by the clock of the bill's tariff. A correction
-comes after the bill that it replaces.`,
+		Long: `List the bills that are kept, by the start of their period and then by meter. A
+correction comes after the bill that it replaces. --period chooses the bills whose
+period begins in it. Times are by the clock of the bill's tariff.
+
+--json is in the order of the starts alone, which is known before all are read.`,
 		Example: `  wattveil utility bill list --dir utility
   wattveil utility bill list --period 2018-11 --json --dir utility`,
 		Args: cobra.NoArgs,
@@ -105,28 +109,40 @@ comes after the bill that it replaces.`,
 	f.StringVar(&q.meter, "meter", "", "bills of this `meter`")
 	f.BoolVar(&q.asJSON, "json", false, "print JSON, one bill a line")
 	cmd.RunE = p.ask(p.utilityClient, func(ctx context.Context, c *operator.Client, w io.Writer) error {
-		rows := [][]string{{"METER", "TARIFF", "FROM", "TO", "TOTAL", ""}}
+		var list []api.MeterBill
 		err := q.each(ctx, c, func(b api.MeterBill) error {
 			if q.asJSON {
 				return printLine(w, b)
 			}
-			kind := ""
-			if b.Correction {
-				kind = "correction"
-			}
-			total := "not valid: " + b.Class
-			if b.Document != nil {
-				total = b.Document.Total + " " + b.Document.Currency
-			}
-			rows = append(rows, []string{b.Meter, b.Tariff, moment(b.From), moment(b.To), total, kind})
+			list = append(list, b)
 			return nil
 		})
 		if err != nil || q.asJSON {
 			return err
 		}
-		return printTable(w, rows...)
+		return printBills(w, list)
 	})
 	return cmd
+}
+
+// printBills prints a line for each bill. They come by their start.
+func printBills(w io.Writer, list []api.MeterBill) error {
+	slices.SortStableFunc(list, func(a, b api.MeterBill) int {
+		return cmp.Or(a.From.Compare(*b.From), cmp.Compare(a.Meter, b.Meter))
+	})
+	rows := [][]string{{"METER", "TARIFF", "FROM", "TO", "TOTAL", ""}}
+	for _, b := range list {
+		kind := ""
+		if b.Correction {
+			kind = "correction"
+		}
+		from, to, total := b.From.UTC().Format(rfc3339), b.To.UTC().Format(rfc3339), "not valid: "+b.Class
+		if d := b.Document; d != nil {
+			from, to, total = d.From, d.To, d.Total+" "+d.Currency
+		}
+		rows = append(rows, []string{b.Meter, b.Tariff, from, to, total, kind})
+	}
+	return printTable(w, rows...)
 }
 
 func (p *party) newBillShow() *cobra.Command {
@@ -145,6 +161,9 @@ document with the proof that it is in the TTP's log (spec/billing.md).`,
 	f.StringVar(&q.tariff, "tariff", "", "bills by the tariff with this `id`")
 	f.BoolVar(&q.asJSON, "json", false, "print JSON, one bill a line")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if _, err := wattveil.ParseMeterID(args[0]); err != nil {
+			return misuse(err.Error())
+		}
 		q.meter = args[0]
 		return p.ask(p.utilityClient, func(ctx context.Context, c *operator.Client, w io.Writer) error {
 			shown := 0
@@ -155,10 +174,13 @@ document with the proof that it is in the TTP's log (spec/billing.md).`,
 				}
 				return printBill(w, b)
 			})
-			if err == nil && shown == 0 {
-				err = fmt.Errorf("no bill of meter %s is kept for that", q.meter)
+			if err != nil || shown > 0 {
+				return err
 			}
-			return err
+			if err := c.Do(ctx, http.MethodGet, "/v1/meters/"+url.PathEscape(q.meter), nil, nil); err != nil {
+				return err
+			}
+			return fmt.Errorf("no bill of meter %s is kept for that", q.meter)
 		})(cmd, args)
 	}
 	return cmd
