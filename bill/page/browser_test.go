@@ -345,6 +345,13 @@ func testReader(t *testing.T, browser context.Context) {
 		}
 	}
 
+	// An invoice has the bill in it.
+	b.set("bill", "%PDF-1.7\n1 0 obj")
+	b.verdict("jws", not)
+	if got := b.text("#checks"); !strings.Contains(got, "this is a PDF; the signed bill is a file in it, bill.json") {
+		t.Errorf("of a PDF is said %q", got)
+	}
+
 	// Two logs.
 	b.set("bill", good)
 	b.set("seen", strings.TrimSpace(seen(t, "seen-fork")))
