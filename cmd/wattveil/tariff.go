@@ -106,17 +106,21 @@ func checkTariff(stdin io.Reader, stdout io.Writer, file string, asJSON bool) er
 
 // outcomeOf checks a text as what it looks like.
 func outcomeOf(data []byte) tariffOutcome {
-	if tariff.IsSeries(data) {
+	switch {
+	case tariff.IsSeries(data):
 		return seriesOutcome(data)
-	}
-	o := tariffOutcome{Kind: "tariff"}
-	if isCSV(data) {
-		o.Problems = []tariffProblem{{
+	case isCSV(data):
+		return tariffOutcome{Kind: "tariff", Problems: []tariffProblem{{
 			Reason: "is no JSON, and looks like CSV",
 			Fix:    "make a price series of prices with wattveil tariff import-series; price readings with wattveil tariff price --readings",
-		}}
-		return o
+		}}}
+	default:
+		return outcomeOfTariff(data)
 	}
+}
+
+func outcomeOfTariff(data []byte) tariffOutcome {
+	o := tariffOutcome{Kind: "tariff"}
 	t, err := tariff.Parse(data)
 	if err != nil {
 		o.Problems = refusalOf(err)
