@@ -96,6 +96,24 @@ func (a *api) addMeters(ctx context.Context, in *struct{ Body NewMeters }) (*out
 	return encodeRecords(records)
 }
 
+// provisioned makes a record of a meter that is there, and gives it.
+func (a *api) provisioned(ctx context.Context, m utility.Meter, collectors []string, unpinned bool,
+	record func(context.Context, wattveil.MeterID, []string, *[32]byte) (provision.Record, error)) (*output[Records], error) {
+	t, err := a.cfg.Utility.Trustee(ctx, m.TTP)
+	if err != nil {
+		return nil, refused(err)
+	}
+	addresses, root, err := a.provisioning(t, collectors, unpinned)
+	if err != nil {
+		return nil, refused(err)
+	}
+	made, err := record(ctx, m.ID, addresses, root)
+	if err != nil {
+		return nil, refused(err)
+	}
+	return encodeRecords([]provision.Record{made})
+}
+
 // provisioning is what records name: collectors, and the TTP's root key unless
 // they are to be unpinned.
 func (a *api) provisioning(t utility.Trustee, addresses []string, unpinned bool) ([]string, *[32]byte, error) {
@@ -207,19 +225,7 @@ func (a *api) recordMeter(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, refused(err)
 	}
-	t, err := a.cfg.Utility.Trustee(ctx, m.TTP)
-	if err != nil {
-		return nil, refused(err)
-	}
-	addresses, root, err := a.provisioning(t, in.Body.Collectors, in.Body.Unpinned)
-	if err != nil {
-		return nil, refused(err)
-	}
-	record, err := a.cfg.Utility.RecordAgain(ctx, m.ID, addresses, root)
-	if err != nil {
-		return nil, refused(err)
-	}
-	return encodeRecords([]provision.Record{record})
+	return a.provisioned(ctx, m, in.Body.Collectors, in.Body.Unpinned, a.cfg.Utility.RecordAgain)
 }
 
 func (a *api) replaceMeter(ctx context.Context, in *struct {
@@ -236,19 +242,7 @@ func (a *api) replaceMeter(ctx context.Context, in *struct {
 		}
 		return answer(Records{Lines: []string{}}), nil
 	}
-	t, err := a.cfg.Utility.Trustee(ctx, m.TTP)
-	if err != nil {
-		return nil, refused(err)
-	}
-	addresses, root, err := a.provisioning(t, in.Body.Collectors, in.Body.Unpinned)
-	if err != nil {
-		return nil, refused(err)
-	}
-	record, err := a.cfg.Utility.ReplaceMeter(ctx, m.ID, addresses, root)
-	if err != nil {
-		return nil, refused(err)
-	}
-	return encodeRecords([]provision.Record{record})
+	return a.provisioned(ctx, m, in.Body.Collectors, in.Body.Unpinned, a.cfg.Utility.ReplaceMeter)
 }
 
 func (a *api) moveMeter(ctx context.Context, in *struct {
