@@ -49,6 +49,14 @@ func Calendars() []string { return slices.Sorted(maps.Keys(calendars())) }
 
 // calendars is the table of all calendars.
 func calendars() map[string][]*cal.Holiday {
+	all := states()
+	maps.Copy(all, cantons())
+	maps.Copy(all, laender())
+	return all
+}
+
+// states are those of countries, with the parts of some.
+func states() map[string][]*cal.Holiday {
 	return map[string][]*cal.Holiday{
 		"AR":     ar.Holidays,
 		"AT":     at.Holidays,
@@ -65,50 +73,8 @@ func calendars() map[string][]*cal.Holiday {
 		"BR":     br.Holidays,
 		"CA":     ca.Holidays,
 		"CH":     ch.Holidays,
-		"CH-AG":  ch.HolidaysAG,
-		"CH-AI":  ch.HolidaysAI,
-		"CH-AR":  ch.HolidaysAR,
-		"CH-BE":  ch.HolidaysBE,
-		"CH-BL":  ch.HolidaysBL,
-		"CH-BS":  ch.HolidaysBS,
-		"CH-FR":  ch.HolidaysFR,
-		"CH-GE":  ch.HolidaysGE,
-		"CH-GL":  ch.HolidaysGL,
-		"CH-GR":  ch.HolidaysGR,
-		"CH-JU":  ch.HolidaysJU,
-		"CH-LU":  ch.HolidaysLU,
-		"CH-NE":  ch.HolidaysNE,
-		"CH-NW":  ch.HolidaysNW,
-		"CH-OW":  ch.HolidaysOW,
-		"CH-SG":  ch.HolidaysSG,
-		"CH-SH":  ch.HolidaysSH,
-		"CH-SO":  ch.HolidaysSO,
-		"CH-SZ":  ch.HolidaysSZ,
-		"CH-TG":  ch.HolidaysTG,
-		"CH-TI":  ch.HolidaysTI,
-		"CH-UR":  ch.HolidaysUR,
-		"CH-VD":  ch.HolidaysVD,
-		"CH-VS":  ch.HolidaysVS,
-		"CH-ZG":  ch.HolidaysZG,
-		"CH-ZH":  ch.HolidaysZH,
 		"CZ":     cz.Holidays,
 		"DE":     de.Holidays,
-		"DE-BB":  de.HolidaysBB,
-		"DE-BE":  de.HolidaysBE,
-		"DE-BW":  de.HolidaysBW,
-		"DE-BY":  de.HolidaysBY,
-		"DE-HB":  de.HolidaysHB,
-		"DE-HE":  de.HolidaysHE,
-		"DE-HH":  de.HolidaysHH,
-		"DE-MV":  de.HolidaysMV,
-		"DE-NI":  de.HolidaysNI,
-		"DE-NW":  de.HolidaysNW,
-		"DE-RP":  de.HolidaysRP,
-		"DE-SH":  de.HolidaysSH,
-		"DE-SL":  de.HolidaysSL,
-		"DE-SN":  de.HolidaysSN,
-		"DE-ST":  de.HolidaysST,
-		"DE-TH":  de.HolidaysTH,
 		"DK":     dk.Holidays,
 		"ECB":    ecb.Holidays,
 		"ES":     es.Holidays,
@@ -135,5 +101,59 @@ func calendars() map[string][]*cal.Holiday {
 		"UA":     ua.Holidays,
 		"US":     us.Holidays,
 		"ZA":     za.Holidays,
+	}
+}
+
+// cantons are those of Switzerland.
+func cantons() map[string][]*cal.Holiday {
+	return map[string][]*cal.Holiday{
+		"CH-AG": ch.HolidaysAG,
+		"CH-AI": ch.HolidaysAI,
+		"CH-AR": ch.HolidaysAR,
+		"CH-BE": ch.HolidaysBE,
+		"CH-BL": ch.HolidaysBL,
+		"CH-BS": ch.HolidaysBS,
+		"CH-FR": ch.HolidaysFR,
+		"CH-GE": ch.HolidaysGE,
+		"CH-GL": ch.HolidaysGL,
+		"CH-GR": ch.HolidaysGR,
+		"CH-JU": ch.HolidaysJU,
+		"CH-LU": ch.HolidaysLU,
+		"CH-NE": ch.HolidaysNE,
+		"CH-NW": ch.HolidaysNW,
+		"CH-OW": ch.HolidaysOW,
+		"CH-SG": ch.HolidaysSG,
+		"CH-SH": ch.HolidaysSH,
+		"CH-SO": ch.HolidaysSO,
+		"CH-SZ": ch.HolidaysSZ,
+		"CH-TG": ch.HolidaysTG,
+		"CH-TI": ch.HolidaysTI,
+		"CH-UR": ch.HolidaysUR,
+		"CH-VD": ch.HolidaysVD,
+		"CH-VS": ch.HolidaysVS,
+		"CH-ZG": ch.HolidaysZG,
+		"CH-ZH": ch.HolidaysZH,
+	}
+}
+
+// laender are those of Germany.
+func laender() map[string][]*cal.Holiday {
+	return map[string][]*cal.Holiday{
+		"DE-BB": de.HolidaysBB,
+		"DE-BE": de.HolidaysBE,
+		"DE-BW": de.HolidaysBW,
+		"DE-BY": de.HolidaysBY,
+		"DE-HB": de.HolidaysHB,
+		"DE-HE": de.HolidaysHE,
+		"DE-HH": de.HolidaysHH,
+		"DE-MV": de.HolidaysMV,
+		"DE-NI": de.HolidaysNI,
+		"DE-NW": de.HolidaysNW,
+		"DE-RP": de.HolidaysRP,
+		"DE-SH": de.HolidaysSH,
+		"DE-SL": de.HolidaysSL,
+		"DE-SN": de.HolidaysSN,
+		"DE-ST": de.HolidaysST,
+		"DE-TH": de.HolidaysTH,
 	}
 }
