@@ -1,14 +1,11 @@
 package analytics_test
 
 import (
-	"cmp"
+	"bytes"
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +14,7 @@ import (
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/analytics"
+	"github.com/wattveil/wattveil/internal/realinput"
 )
 
 func zurich(t testing.TB) *time.Location {
@@ -188,19 +186,7 @@ func TestRedacts(t *testing.T) {
 // homes are real homes as intervals; negative values are export.
 func homes(t *testing.T, name string, zone *time.Location, step int64) map[string][]wattveil.Interval {
 	t.Helper()
-	root := cmp.Or(os.Getenv("WATTVEIL_DATA"), filepath.FromSlash("../shared/data"))
-	if !filepath.IsAbs(root) {
-		root = filepath.Join("..", root)
-	}
-	f, err := os.Open(filepath.Join(root, filepath.FromSlash(name)))
-	if errors.Is(err, os.ErrNotExist) && os.Getenv("CI") == "" {
-		t.Skipf("real input is absent; set WATTVEIL_DATA to its folder: %v", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	rows, err := csv.NewReader(f).ReadAll()
+	rows, err := csv.NewReader(bytes.NewReader(realinput.Read(t, name))).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}

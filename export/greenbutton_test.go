@@ -1,9 +1,7 @@
 package export_test
 
 import (
-	"cmp"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/wattveil/wattveil/consumer"
 	"github.com/wattveil/wattveil/export"
+	"github.com/wattveil/wattveil/internal/realinput"
 	"github.com/wattveil/wattveil/tariff"
 )
 
@@ -149,16 +148,7 @@ func readGreenButton(t *testing.T, content []byte) (map[int][]gbReading, feed) {
 // validate holds a file to the schema of ESPI.
 func validate(t *testing.T, content []byte) {
 	t.Helper()
-	root := cmp.Or(os.Getenv("WATTVEIL_DATA"), filepath.FromSlash("../shared/data"))
-	if !filepath.IsAbs(root) {
-		root = filepath.Join("..", root)
-	}
-	schema := filepath.Join(root, "green-button", "openespi-apache2", "usage.xsd")
-	if _, err := os.Stat(schema); errors.Is(err, os.ErrNotExist) && os.Getenv("CI") == "" {
-		t.Skipf("the schema is absent; set WATTVEIL_DATA to the folder of real inputs: %v", err)
-	} else {
-		must(t, err)
-	}
+	schema := realinput.Path(t, "green-button/openespi-apache2/usage.xsd")
 	lint, err := exec.LookPath("xmllint")
 	if err != nil && os.Getenv("CI") == "" {
 		t.Skip("xmllint is not installed")

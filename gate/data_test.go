@@ -1,36 +1,23 @@
 package gate_test
 
 import (
-	"cmp"
+	"bytes"
 	"encoding/csv"
-	"errors"
 	"math"
-	"os"
-	"path/filepath"
 	"strconv"
 	"testing"
 
 	"github.com/wattveil/wattveil/gate"
+	"github.com/wattveil/wattveil/internal/realinput"
 )
 
 // TestDayAhead bills each month of real hourly prices: how often energy and
 // amount can be told together, how often the amount alone.
 func TestDayAhead(t *testing.T) {
-	root := cmp.Or(os.Getenv("WATTVEIL_DATA"), filepath.FromSlash("../shared/data"))
-	if !filepath.IsAbs(root) {
-		root = filepath.Join("..", root)
-	}
 	g := newGate(t, gate.Settings{})
 	for _, market := range []string{"DE", "NP"} {
-		f, err := os.Open(filepath.Join(root, "tariffs", "dayahead-epftoolbox-apache2", market+"_dayahead_hourly.csv"))
-		if errors.Is(err, os.ErrNotExist) && os.Getenv("CI") == "" {
-			t.Skipf("real input is absent; set WATTVEIL_DATA to its folder: %v", err)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows, err := csv.NewReader(f).ReadAll()
-		_ = f.Close()
+		content := realinput.Read(t, "tariffs/dayahead-epftoolbox-apache2/"+market+"_dayahead_hourly.csv")
+		rows, err := csv.NewReader(bytes.NewReader(content)).ReadAll()
 		if err != nil {
 			t.Fatal(err)
 		}

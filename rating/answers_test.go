@@ -16,6 +16,7 @@ import (
 
 	"github.com/wattveil/wattveil"
 	"github.com/wattveil/wattveil/gate"
+	"github.com/wattveil/wattveil/internal/realinput"
 	"github.com/wattveil/wattveil/rating"
 	"github.com/wattveil/wattveil/tariff"
 	"github.com/wattveil/wattveil/tariff/urdb"
@@ -263,7 +264,7 @@ func TestAnswersOnTheMetersGrid(t *testing.T) {
 
 // Every imported rate and each month of a year.
 func TestAnswersOfRealTariffs(t *testing.T) {
-	dir := filepath.Dir(dataPath(t, "tariffs/urdb-cc0/index.csv"))
+	dir := realinput.Path(t, "tariffs/urdb-cc0")
 	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no rates: %v", err)
@@ -312,7 +313,7 @@ func TestAnswersOfDayAheadPrices(t *testing.T) {
 	const file = "tariffs/dayahead-epftoolbox-apache2/DE_dayahead_hourly.csv"
 	of := parse(t, `{"id":"spot","currency":"EUR","timezone":"Europe/Berlin","valid_from":"2012-01-01",
 		"energy":{"bands":{"spot":{"import_series":"de-dayahead"}},"default":"spot"}}`)
-	series, _, err := tariff.ReadSeriesCSV(bytes.NewReader(dataFile(t, file)), file,
+	series, _, err := tariff.ReadSeriesCSV(bytes.NewReader(realinput.Read(t, file)), file,
 		tariff.SeriesCSV{Name: "de-dayahead", Currency: "EUR", Location: of.Zone(), Factor: tariff.NewDecimal(1, 3)})
 	if err != nil {
 		t.Fatal(err)

@@ -4,49 +4,20 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"io"
 	"math/big"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/internal/realinput"
 	"github.com/wattveil/wattveil/meter/source"
 	"github.com/wattveil/wattveil/rating"
 	"github.com/wattveil/wattveil/tariff"
 )
-
-// dataFile reads a real input. A checkout without the inputs skips the test; CI
-// must have them.
-func dataFile(t testing.TB, name string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(dataPath(t, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-func dataPath(t testing.TB, name string) string {
-	t.Helper()
-	root := os.Getenv("WATTVEIL_DATA")
-	if root == "" {
-		root = filepath.FromSlash("../shared/data")
-	}
-	if !filepath.IsAbs(root) {
-		root = filepath.Join("..", root)
-	}
-	path := filepath.Join(root, filepath.FromSlash(name))
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && os.Getenv("CI") == "" {
-		t.Skipf("real input is absent; set WATTVEIL_DATA to its folder: %v", err)
-	}
-	return path
-}
 
 // rows reads the rows of a small CSV file without its header.
 func rows(t testing.TB, data []byte) [][]string {
@@ -64,7 +35,7 @@ func homes(t testing.TB, name, zone string) *source.CSV {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := source.ReadCSV(bytes.NewReader(dataFile(t, name)), name, source.CSVOptions{Location: loc, Fine: true})
+	c, err := source.ReadCSV(bytes.NewReader(realinput.Read(t, name)), name, source.CSVOptions{Location: loc, Fine: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +60,7 @@ func readings(c *source.CSV, column string, from, to time.Time) []wattveil.Inter
 // month is the sum of half hours times their price, as the files have them.
 func TestLondonDynamicPriceOf2013(t *testing.T) {
 	const pricesFile = "tariffs/lcl-dtou-2013/lcl_dtou_2013_halfhour_gbp_per_kwh.csv"
-	prices := dataFile(t, pricesFile)
+	prices := realinput.Read(t, pricesFile)
 	series, evened, err := tariff.ReadSeriesCSV(bytes.NewReader(prices), pricesFile, tariff.SeriesCSV{Name: "lcl-dtou", Currency: "GBP"})
 	if err != nil || evened != 0 {
 		t.Fatal(err, evened)
@@ -132,7 +103,7 @@ func TestLondonDynamicPriceOf2013(t *testing.T) {
 // which have up to seven decimals: it is off by a Wh at most.
 func checkRunningSum(t *testing.T, column string, year wattveil.Wh) {
 	t.Helper()
-	data := dataFile(t, "homes-lcl-30min/lcl_3homes_30min_kwh.csv")
+	data := realinput.Read(t, "homes-lcl-30min/lcl_3homes_30min_kwh.csv")
 	header, _, _ := strings.Cut(string(data), "\n")
 	field := -1
 	for i, name := range strings.Split(strings.TrimSpace(header), ",") {
@@ -161,7 +132,7 @@ func checkRunningSum(t *testing.T, column string, year wattveil.Wh) {
 // power whose year is laid over theirs. Clocks change twice a year.
 func TestGermanDayAheadPrices(t *testing.T) {
 	const pricesFile = "tariffs/dayahead-epftoolbox-apache2/DE_dayahead_hourly.csv"
-	data := dataFile(t, pricesFile)
+	data := realinput.Read(t, pricesFile)
 	zone := local(t, parse(t, strings.Replace(tou, "Zurich", "Berlin", 1)), "2016-01-01 00:00").Location()
 	series, evened, err := tariff.ReadSeriesCSV(bytes.NewReader(data), pricesFile,
 		tariff.SeriesCSV{Name: "de-dayahead", Currency: "EUR", Location: zone, Factor: tariff.NewDecimal(1, 3)})
@@ -248,7 +219,7 @@ func dayAhead(t *testing.T, of *tariff.Tariff, series *tariff.Series, byHour map
 // the ends of months: with the leap day of 2012, both changes of the clock, and
 // gaps of the file, at which a period is left out.
 func TestMonthsAcrossALeapDay(t *testing.T) {
-	packed, err := gzip.NewReader(bytes.NewReader(dataFile(t, "homes-sgsc-30min/sgsc_10homes_30min_kwh.csv.gz")))
+	packed, err := gzip.NewReader(bytes.NewReader(realinput.Read(t, "homes-sgsc-30min/sgsc_10homes_30min_kwh.csv.gz")))
 	if err != nil {
 		t.Fatal(err)
 	}

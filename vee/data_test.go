@@ -2,47 +2,25 @@ package vee_test
 
 import (
 	"bytes"
-	"cmp"
 	"compress/gzip"
 	"encoding/csv"
-	"errors"
-	"io"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/internal/realinput"
 	"github.com/wattveil/wattveil/vee"
 )
-
-// dataFile opens a real input. A checkout without the inputs skips the test; CI
-// must have them.
-func dataFile(t testing.TB, name string) io.Reader {
-	t.Helper()
-	root := cmp.Or(os.Getenv("WATTVEIL_DATA"), filepath.FromSlash("../shared/data"))
-	if !filepath.IsAbs(root) {
-		root = filepath.Join("..", root)
-	}
-	b, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
-	if errors.Is(err, os.ErrNotExist) && os.Getenv("CI") == "" {
-		t.Skipf("real input is absent; set WATTVEIL_DATA to its folder: %v", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bytes.NewReader(b)
-}
 
 // wide reads a wide CSV of kWh by interval and gives each column's readings;
 // negative values are export.
 func wide(t testing.TB, name string, zone *time.Location, step int64, columns int) [][]wattveil.Reading {
 	t.Helper()
-	rows, err := csv.NewReader(dataFile(t, name)).ReadAll()
+	rows, err := csv.NewReader(bytes.NewReader(realinput.Read(t, name))).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +56,7 @@ func kWh(t testing.TB, s string) int64 {
 // enclose a gap, the total of all months is the difference of the registers.
 // The file does not tell what passed in its gaps; the test puts there the mean.
 func TestRealGaps(t *testing.T) {
-	z, err := gzip.NewReader(dataFile(t, "homes-sgsc-30min/sgsc_10homes_30min_kwh.csv.gz"))
+	z, err := gzip.NewReader(bytes.NewReader(realinput.Read(t, "homes-sgsc-30min/sgsc_10homes_30min_kwh.csv.gz")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,9 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math/big"
 	"math/rand/v2"
 	"os"
@@ -15,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wattveil/wattveil/internal/realinput"
 )
 
 // The tests of this file run the command on homes and bill the same homes
@@ -112,11 +112,11 @@ type accepted struct {
 
 func TestRealHomes(t *testing.T) {
 	swiss := accepted{
-		file: realFile(t, "homes-ch-15min/ch_100homes_49d_15min_kwh.csv"), zone: "Europe/Zurich",
+		file: realinput.Path(t, "homes-ch-15min/ch_100homes_49d_15min_kwh.csv"), zone: "Europe/Zurich",
 		tariff: builtinTariff, days: 5, homes: 100,
 	}
 	solar := accepted{
-		file: realFile(t, "homes-citylearn-pv-60min/citylearn_17homes_net_wide.csv"), zone: "Etc/GMT+8",
+		file: realinput.Path(t, "homes-citylearn-pv-60min/citylearn_17homes_net_wide.csv"), zone: "Etc/GMT+8",
 		tariff: solarTariff, days: 40, homes: 17,
 	}
 	if raceDetector { // takes five times as long
@@ -129,27 +129,6 @@ func TestRealHomes(t *testing.T) {
 	}
 	t.Run("Swiss", swiss.run)
 	t.Run("Solar", solar.run)
-}
-
-// realFile is a file of real homes.
-func realFile(t *testing.T, name string) string {
-	t.Helper()
-	root := os.Getenv("WATTVEIL_DATA")
-	if root == "" {
-		root = filepath.FromSlash("../shared/data")
-	}
-	if !filepath.IsAbs(root) {
-		root = filepath.Join("..", "..", root)
-	}
-	name = filepath.Join(root, filepath.FromSlash(name))
-	_, err := os.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) && os.Getenv("CI") == "" {
-		t.Skipf("real input is absent; set WATTVEIL_DATA to its folder: %v", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return name
 }
 
 // Made homes, where real ones are not: changes of clocks, zones that are not

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -14,6 +12,7 @@ import (
 	_ "time/tzdata" // the zones of the tests, wherever they run
 
 	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/internal/realinput"
 )
 
 func zone(t testing.TB, name string) *time.Location {
@@ -25,25 +24,9 @@ func zone(t testing.TB, name string) *time.Location {
 	return loc
 }
 
-// dataFile opens a real input. A checkout without the inputs skips the test; CI
-// must have them.
-func dataFile(t testing.TB, name string) io.Reader {
+func realFile(t testing.TB, name string) io.Reader {
 	t.Helper()
-	root := os.Getenv("WATTVEIL_DATA")
-	if root == "" {
-		root = filepath.FromSlash("../shared/data")
-	}
-	if !filepath.IsAbs(root) {
-		root = filepath.Join("..", "..", root)
-	}
-	b, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
-	if errors.Is(err, os.ErrNotExist) && os.Getenv("CI") == "" {
-		t.Skipf("real input is absent; set WATTVEIL_DATA to its folder: %v", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bytes.NewReader(b)
+	return bytes.NewReader(realinput.Read(t, name))
 }
 
 // totals adds up a load over a file.
@@ -303,7 +286,7 @@ func TestCSVLoadEnds(t *testing.T) {
 
 func TestReadCSVSwissHomes(t *testing.T) {
 	loc := zone(t, "Europe/Zurich")
-	c, err := ReadCSV(dataFile(t, "homes-ch-15min/ch_100homes_49d_15min_kwh.csv"), "ch", CSVOptions{Location: loc, Days: 49})
+	c, err := ReadCSV(realFile(t, "homes-ch-15min/ch_100homes_49d_15min_kwh.csv"), "ch", CSVOptions{Location: loc, Days: 49})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +299,7 @@ func TestReadCSVSwissHomes(t *testing.T) {
 
 func TestReadCSVSolarHomes(t *testing.T) {
 	loc := zone(t, "Etc/GMT+8")
-	c, err := ReadCSV(dataFile(t, "homes-citylearn-pv-60min/citylearn_17homes_net_wide.csv"), "citylearn", CSVOptions{Location: loc})
+	c, err := ReadCSV(realFile(t, "homes-citylearn-pv-60min/citylearn_17homes_net_wide.csv"), "citylearn", CSVOptions{Location: loc})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -396,7 +379,7 @@ func TestReadCSVFine(t *testing.T) {
 // The London homes have up to seven decimals. No register is off by more than
 // half a Wh at any time.
 func TestReadCSVFineLondon(t *testing.T) {
-	c, err := ReadCSV(dataFile(t, "homes-lcl-30min/lcl_3homes_30min_kwh.csv"), "lcl", CSVOptions{Fine: true})
+	c, err := ReadCSV(realFile(t, "homes-lcl-30min/lcl_3homes_30min_kwh.csv"), "lcl", CSVOptions{Fine: true})
 	if err != nil {
 		t.Fatal(err)
 	}

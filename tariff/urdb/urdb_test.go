@@ -3,7 +3,6 @@ package urdb_test
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,39 +10,19 @@ import (
 	"strings"
 	"testing"
 	"time"
-
 	_ "time/tzdata"
 
 	"github.com/wattveil/wattveil"
+	"github.com/wattveil/wattveil/internal/realinput"
 	"github.com/wattveil/wattveil/meter/source"
 	"github.com/wattveil/wattveil/rating"
 	"github.com/wattveil/wattveil/tariff"
 	"github.com/wattveil/wattveil/tariff/urdb"
 )
 
-// dataDir is the folder of real inputs. A checkout without it skips the test;
-// CI must have it.
-func dataDir(t testing.TB, name string) string {
-	t.Helper()
-	root := os.Getenv("WATTVEIL_DATA")
-	if root == "" {
-		root = filepath.FromSlash("../shared/data")
-	}
-	if !filepath.IsAbs(root) {
-		root = filepath.Join("..", "..", root)
-	}
-	path := filepath.Join(root, filepath.FromSlash(name))
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && os.Getenv("CI") == "" {
-		t.Skipf("real input is absent; set WATTVEIL_DATA to its folder: %v", err)
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 func rates(t testing.TB) map[string][]byte {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dataDir(t, "tariffs/urdb-cc0"), "*.json"))
+	files, err := filepath.Glob(filepath.Join(realinput.Path(t, "tariffs/urdb-cc0"), "*.json"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no rates: %v", err)
 	}
@@ -64,7 +43,7 @@ func rates(t testing.TB) map[string][]byte {
 // their file.
 func TestRatesPriceAYear(t *testing.T) {
 	const fileZone = "Etc/GMT+8"
-	file := dataDir(t, "homes-citylearn-pv-60min/citylearn_17homes_net_wide.csv")
+	file := realinput.Path(t, "homes-citylearn-pv-60min/citylearn_17homes_net_wide.csv")
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
